@@ -1,0 +1,157 @@
+import type { CloseCode } from './close-code.js';
+import type { CredentialKind } from './options.js';
+import { narrowPrincipal, type Narrowing, type Principal } from './principal.js';
+import { principalOfSession, type Session } from './session/session.js';
+
+/** The handshake of a connection: the facts worth keeping, without any credential. */
+export interface Handshake {
+  /** The id by which the audit log and the client name this handshake. */
+  readonly correlationId: string;
+  readonly path: string;
+  /** The query without `?` and without parameters that carried a credential. */
+  readonly query: string;
+  readonly origin: string | undefined;
+  readonly host: string;
+  /** The client's address, behind trusted proxies too. */
+  readonly address: string;
+  readonly addressSource: 'socket' | 'forwarded';
+  /** TLS to this node or to a trusted proxy. */
+  readonly secure: boolean;
+  /** The subprotocol that was chosen, or an empty text. */
+  readonly protocol: string;
+}
+
+/** What a connection writes to. */
+export interface ConnectionTransport {
+  /** Sends a text frame. */
+  send(text: string): void;
+  /** Sends Close and cuts the socket after the grace. */
+  close(code: number, reason: string): void;
+}
+
+/** Why a connection ends. */
+export interface Ending {
+  readonly close: CloseCode;
+  /** For the audit log. */
+  readonly reason: string;
+  readonly retryAfterMs?: number;
+}
+
+/** What a credential made of a connection: at admission, and again at each refresh. */
+export interface Grant {
+  readonly principal: Principal;
+  readonly userHash: string;
+  readonly credential: CredentialKind;
+  readonly session: Session | undefined;
+  readonly narrowing: Narrowing | undefined;
+  readonly tokenHash: string | undefined;
+  /** Unix ms of the login or of the token's issue: revocations "from before" are compared with it. */
+  readonly authenticatedAt: number;
+  /** Unix ms at which the connection ends. */
+  readonly expiresAt: number;
+}
+
+type State = 'open' | 'fenced' | 'closed';
+
+/**
+ * One authenticated socket: who it acts for, until when, and whether it still may. The fence lies here: once
+ * {@link fence} was called nothing is dispatched to or sent from this connection, whatever its socket is doing
+ * (requirement SE-02).
+ */
+export class Connection {
+  readonly id: string;
+  readonly handshake: Handshake;
+  #grant: Grant;
+  #principal: Principal;
+  #state: State = 'open';
+  #ending: Ending | undefined;
+  #transport: ConnectionTransport | undefined;
+  /** Unix ms of the last application message. */
+  lastMessageAt: number;
+
+  /** @internal connections are made by a handshake */
+  constructor(id: string, handshake: Handshake, grant: Grant, now: number) {
+    this.id = id;
+    this.handshake = handshake;
+    this.#grant = grant;
+    this.#principal = grant.principal;
+    this.lastMessageAt = now;
+  }
+
+  /** Who the connection acts for, as of now: roles and scopes can change while it lives. */
+  get principal(): Principal {
+    return this.#principal;
+  }
+
+  /** The session behind the connection, or `undefined` for a credential without one. */
+  get session(): Session | undefined {
+    return this.#grant.session;
+  }
+
+  /** The kind of credential that opened the connection or refreshed it last. */
+  get credential(): CredentialKind {
+    return this.#grant.credential;
+  }
+
+  /** Unix ms at which the credential, the session or the longest life of a connection ends it. */
+  get expiresAt(): number {
+    return this.#grant.expiresAt;
+  }
+
+  /** False from the moment in which it was decided that the connection ends. */
+  get isOpen(): boolean {
+    return this.#state === 'open';
+  }
+
+  /** @internal */
+  get grant(): Grant {
+    return this.#grant;
+  }
+
+  /** @internal why it ended, or `undefined` while it is open or when the client left */
+  get ending(): Ending | undefined {
+    return this.#ending;
+  }
+
+  /** @internal */
+  attach(transport: ConnectionTransport): void {
+    this.#transport = transport;
+  }
+
+  /** Sends a text frame; nothing once the fence is up. */
+  send(text: string): void {
+    if (this.#state === 'open') this.#transport?.send(text);
+  }
+
+  /** @internal Decides that the connection ends. @returns false when that was decided before */
+  fence(ending: Ending): boolean {
+    if (this.#state !== 'open') return false;
+    this.#state = 'fenced';
+    this.#ending = ending;
+    return true;
+  }
+
+  /** @internal Writes the Close of a connection that was fenced. */
+  writeClose(code: number, reason: string): void {
+    this.#transport?.close(code, reason);
+  }
+
+  /** @internal The socket is gone. @returns false when that was known */
+  markClosed(): boolean {
+    if (this.#state === 'closed') return false;
+    this.#state = 'closed';
+    return true;
+  }
+
+  /** @internal A fresh credential of the same principal. */
+  renew(grant: Grant): void {
+    this.#grant = grant;
+    this.#principal = grant.principal;
+  }
+
+  /** @internal The session, or its rights, changed; what the credential allows at most stays. */
+  replaceSession(session: Session): void {
+    this.#grant = { ...this.#grant, session };
+    this.#principal = narrowPrincipal(principalOfSession(session), this.#grant.narrowing);
+  }
+}

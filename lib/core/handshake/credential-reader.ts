@@ -1,0 +1,121 @@
+import { HandshakeRefused } from './refusal.js';
+import type { UpgradeRequest } from './upgrade-request.js';
+
+/** The subprotocol every client of this library may offer, and the only one chosen where the application has none. */
+export const WS_AUTH_PROTOCOL = 'ws-auth.v1';
+
+/** The one explicit credential of a handshake, as presented: nothing about it is verified yet. */
+export type PresentedCredential =
+  | { readonly kind: 'ticket'; readonly value: string }
+  | { readonly kind: 'bearer'; readonly value: string };
+
+const TICKET_PROTOCOL = 'ticket.ws-auth.';
+const BEARER_PROTOCOL = 'base64url.bearer.ws-auth.';
+const TICKET_PARAMETER = 'ticket';
+const TOKEN_PARAMETERS: ReadonlySet<string> = new Set(['token', 'access_token', 'jwt', 'auth']);
+const BEARER = /^bearer ([A-Za-z0-9._~+/-]+=*)$/i;
+const BASE64URL = /^[A-Za-z0-9_-]+$/;
+
+/** The longest bearer token that is looked at, in characters (requirement CR-03). */
+export const MAX_TOKEN_LENGTH = 8_192;
+
+/**
+ * Reads the one explicit credential of a request (step 10): from the Authorization header, the `ticket` parameter or a
+ * subprotocol. A cookie is ambient and no part of this.
+ *
+ * @returns `null` when the request has none
+ * @throws {HandshakeRefused} 400 for two credentials or a token in the URL, 401 for one that is malformed
+ */
+export function readCredential(request: UpgradeRequest): PresentedCredential | null {
+  const found: PresentedCredential[] = [];
+  const parameters = readQuery(request.query);
+  if (parameters.token) throw new HandshakeRefused('credential_in_url', 'credential_in_url');
+  for (const value of parameters.tickets) found.push({ kind: 'ticket', value });
+  for (const protocol of request.protocols) {
+    if (protocol.startsWith(TICKET_PROTOCOL)) {
+      found.push({ kind: 'ticket', value: protocol.slice(TICKET_PROTOCOL.length) });
+    } else if (protocol.startsWith(BEARER_PROTOCOL)) {
+      found.push({ kind: 'bearer', value: decodeToken(protocol.slice(BEARER_PROTOCOL.length)) });
+    }
+  }
+  const fromHeader = readAuthorization(request);
+  if (fromHeader) found.push(fromHeader);
+  if (found.length > 1) throw new HandshakeRefused('multiple_credentials', 'multiple_credentials');
+  return found[0] ?? null;
+}
+
+/** True for a subprotocol that is there to carry a credential: it is never chosen, and never shown to the application. */
+export function carriesCredential(protocol: string): boolean {
+  return protocol.startsWith(TICKET_PROTOCOL) || protocol.startsWith(BEARER_PROTOCOL);
+}
+
+/** The query without the parameters that carry a credential: what the application and the log may see. */
+export function stripCredentials(query: string): string {
+  if (query === '') return query;
+  return query
+    .split('&')
+    .filter((pair) => !isCredentialParameter(parameterName(pair)))
+    .join('&');
+}
+
+/**
+ * RFC 6750 §2.1: the scheme in any case, one space, b64token.
+ *
+ * Browsers add `Authorization: Basic` of an earlier success to every handshake of that origin: beside an Origin it is
+ * ambient, and no credential.
+ */
+function readAuthorization(request: UpgradeRequest): PresentedCredential | null {
+  const header = request.authorization;
+  if (header === undefined) return null;
+  if (/^basic /i.test(header) && request.origin !== undefined) return null;
+  if (header.length > MAX_TOKEN_LENGTH + 'bearer '.length) throw unauthorized('bearer_too_long');
+  const match = BEARER.exec(header);
+  if (!match) throw unauthorized('authorization_syntax');
+  return { kind: 'bearer', value: match[1]! };
+}
+
+function decodeToken(encoded: string): string {
+  if (!BASE64URL.test(encoded)) throw unauthorized('bearer_subprotocol_syntax');
+  const decoded = Buffer.from(encoded, 'base64url');
+  // Node ignores what is no base64url; only a text that encodes back to itself was one (requirement CR-04).
+  if (decoded.toString('base64url') !== encoded) throw unauthorized('bearer_subprotocol_syntax');
+  const token = decoded.toString('latin1');
+  if (token.length > MAX_TOKEN_LENGTH || !BEARER.test(`Bearer ${token}`)) throw unauthorized('bearer_subprotocol_syntax');
+  return token;
+}
+
+function unauthorized(reason: string): HandshakeRefused {
+  return new HandshakeRefused('unauthorized', reason, { headers: { 'WWW-Authenticate': bearerChallenge(true) } });
+}
+
+/** The challenge of a 401: with an error code only when something was presented (RFC 6750 §3). */
+export function bearerChallenge(presented: boolean): string {
+  return presented ? 'Bearer realm="ws", error="invalid_token"' : 'Bearer realm="ws"';
+}
+
+function readQuery(query: string): { tickets: string[]; token: boolean } {
+  const tickets: string[] = [];
+  let token = false;
+  for (const pair of query === '' ? [] : query.split('&')) {
+    const name = parameterName(pair);
+    if (name === TICKET_PARAMETER) tickets.push(pair.slice(pair.indexOf('=') + 1));
+    else if (isCredentialParameter(name)) token = true;
+  }
+  return { tickets, token };
+}
+
+/** Decoded and in lower case, so that no spelling of `token` slips a token past the check or into a log. */
+function parameterName(pair: string): string {
+  const equals = pair.indexOf('=');
+  const raw = equals < 0 ? pair : pair.slice(0, equals);
+  try {
+    return decodeURIComponent(raw).toLowerCase();
+  } catch {
+    return raw.toLowerCase();
+  }
+}
+
+function isCredentialParameter(name: string): boolean {
+  const bare = name.replace(/\[.*$/, '');
+  return bare === TICKET_PARAMETER || TOKEN_PARAMETERS.has(bare);
+}

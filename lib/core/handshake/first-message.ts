@@ -1,0 +1,135 @@
+import { CLOSE, type CloseCode } from '../close-code.js';
+import type { Connection } from '../connection.js';
+import type { Deadline, DeadlineWheel } from '../lifetime/deadline-wheel.js';
+import { frame } from '../message/envelope.js';
+import type { FirstMessageOptions } from '../options.js';
+import { isReservedFrame, readAuthFrame } from './auth-frame.js';
+import type { PresentedCredential } from './credential-reader.js';
+import { HandshakeRefused } from './refusal.js';
+
+/** A frame as it came off the wire. */
+export interface InboundFrame {
+  readonly data: Buffer;
+  readonly isBinary: boolean;
+}
+
+/** The socket of a gate. */
+export interface FirstMessageSocket {
+  send(text: string): void;
+  /** Stops reading; frames that were read already still come. */
+  pause(): void;
+  resume(): void;
+  /** Ends the socket with a Close, and tells why. */
+  refuse(close: CloseCode, reason: string): void;
+  /** The gate has opened: show the connection to the application, then the held frames, in order. */
+  open(connection: Connection, held: readonly InboundFrame[]): void;
+  /** The connection was admitted for a socket that is no longer there. */
+  withdraw(connection: Connection): void;
+}
+
+type State = 'waiting' | 'verifying' | 'over';
+
+/**
+ * Holds a socket between 101 and its authentication (protocol §3). It answers to one frame with one credential, within a
+ * deadline that nothing restarts; what arrives while that is verified is held, in order and within bounds.
+ */
+export class FirstMessageGate {
+  readonly #options: Required<FirstMessageOptions>;
+  readonly #socket: FirstMessageSocket;
+  readonly #authenticate: (credential: PresentedCredential) => Promise<Connection>;
+  readonly #acceptedKinds: readonly string[];
+  readonly #wheel: DeadlineWheel;
+  readonly #deadline: Deadline;
+  readonly #held: InboundFrame[] = [];
+  #heldBytes = 0;
+  #state: State = 'waiting';
+
+  constructor(parts: {
+    options: Required<FirstMessageOptions>;
+    /** The kinds of credential that a first message may carry. */
+    acceptedKinds: readonly ('ticket' | 'bearer')[];
+    socket: FirstMessageSocket;
+    wheel: DeadlineWheel;
+    authenticate: (credential: PresentedCredential) => Promise<Connection>;
+  }) {
+    this.#options = parts.options;
+    this.#socket = parts.socket;
+    this.#authenticate = parts.authenticate;
+    this.#acceptedKinds = parts.acceptedKinds;
+    this.#wheel = parts.wheel;
+    this.#deadline = parts.wheel.schedule(this.#options.timeoutMs, () => this.#refuse(CLOSE.authTimeout, 'auth_timeout'));
+    this.#socket.send(frame('auth.required', { timeoutMs: this.#options.timeoutMs, methods: parts.acceptedKinds }));
+  }
+
+  get isOver(): boolean {
+    return this.#state === 'over';
+  }
+
+  /** The frames that wait for the verification to end. */
+  get heldFrames(): number {
+    return this.#held.length;
+  }
+
+  /** A frame arrived. */
+  receive(inbound: InboundFrame): void {
+    if (this.#state === 'waiting') this.#readFirst(inbound);
+    else if (this.#state === 'verifying') this.#hold(inbound);
+  }
+
+  /** The socket is gone, or was taken away: nothing more is done with it. */
+  abandon(): void {
+    this.#finish();
+  }
+
+  #readFirst(inbound: InboundFrame): void {
+    if (inbound.isBinary) return this.#refuse(CLOSE.unsupported, 'binary_before_auth');
+    if (inbound.data.length > this.#options.maxBytes) return this.#refuse(CLOSE.tooBig, 'auth_frame_too_big');
+    const auth = readAuthFrame(inbound.data.toString('utf8'));
+    if (auth.kind === 'malformed') return this.#refuse(CLOSE.badMessage, 'auth_frame_malformed');
+    if (auth.kind === 'other_event') return this.#refuse(CLOSE.unauthorized, 'message_before_auth');
+    if (auth.kind === 'unusable') return this.#refuse(CLOSE.unauthorized, 'credential_unusable');
+    if (!this.#acceptedKinds.includes(auth.credential.kind)) {
+      return this.#refuse(CLOSE.unauthorized, 'credential_kind_not_accepted');
+    }
+    this.#state = 'verifying';
+    this.#socket.pause();
+    void this.#verify(auth.credential);
+  }
+
+  async #verify(credential: PresentedCredential): Promise<void> {
+    let connection: Connection;
+    try {
+      connection = await this.#authenticate(credential);
+    } catch (error) {
+      const close = error instanceof HandshakeRefused ? (error.close ?? CLOSE.unauthorized) : CLOSE.error;
+      this.#refuse(close, error instanceof HandshakeRefused ? error.reason : 'verifier_failed');
+      return;
+    }
+    if (this.isOver) return this.#socket.withdraw(connection);
+    this.#finish();
+    this.#socket.open(connection, this.#held.splice(0));
+  }
+
+  #hold(inbound: InboundFrame): void {
+    if (!inbound.isBinary && isReservedFrame(inbound.data.toString('utf8'))) {
+      return this.#refuse(CLOSE.badMessage, 'second_auth_frame');
+    }
+    this.#heldBytes += inbound.data.length;
+    if (this.#held.length >= this.#options.maxHeldFrames || this.#heldBytes > this.#options.maxHeldBytes) {
+      return this.#refuse(CLOSE.badMessage, 'too_much_before_auth');
+    }
+    this.#held.push(inbound);
+  }
+
+  #refuse(close: CloseCode, reason: string): void {
+    if (this.#state === 'over') return;
+    this.#finish();
+    this.#held.length = 0;
+    this.#socket.refuse(close, reason);
+  }
+
+  #finish(): void {
+    this.#state = 'over';
+    this.#wheel.cancel(this.#deadline);
+  }
+}

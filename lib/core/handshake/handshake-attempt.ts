@@ -1,0 +1,108 @@
+import type { AuditRecord } from '../audit/audit-event.js';
+import { newId } from '../identifiers.js';
+import type { Connection, Handshake } from '../connection.js';
+import type { ClientAddress } from './client-address.js';
+import type { GatewayPolicy } from './gateway-policy.js';
+import { HandshakeRefused, retryLater } from './refusal.js';
+import type { UpgradeRequest } from './upgrade-request.js';
+
+/** Why an attempt was given up before it was decided. */
+export type AbortReason = 'client_gone' | 'timeout' | 'shutdown';
+
+type AttemptFacts = Pick<
+  AuditRecord,
+  'correlationId' | 'ip' | 'ipSource' | 'origin' | 'path' | 'method' | 'principal' | 'sessionId' | 'ticketHash'
+>;
+
+/**
+ * One handshake on its way up the staircase: what each step has found out, for the steps after it, for the refusal and
+ * for the audit log. It ends once: decided, or aborted.
+ */
+export class HandshakeAttempt {
+  readonly correlationId = newId();
+  address: ClientAddress | undefined;
+  request: UpgradeRequest | undefined;
+  gateway: GatewayPolicy | undefined;
+  handshake: Handshake | undefined;
+  /** The kind of credential that was presented, once that is known. */
+  method: string | undefined;
+  /** Who it claims to be and has proved, once that is known. */
+  principalId: string | undefined;
+  sessionId: string | undefined;
+  ticketHash: string | undefined;
+  /** True once the Origin is known to be an allowed one: a browser on it may be told by a close code. */
+  isFromAllowedOrigin = false;
+  /** True once a credential was found: a 401 then says `invalid_token`. */
+  hasPresented = false;
+  readonly #controller = new AbortController();
+  readonly #releases: (() => void)[] = [];
+  #rejectAborted: ((error: unknown) => void) | undefined;
+
+  /** An attempt to renew a live connection: its handshake stands, only the credential is new. */
+  static ofConnection(connection: Connection, gateway: GatewayPolicy): HandshakeAttempt {
+    const attempt = new HandshakeAttempt();
+    attempt.gateway = gateway;
+    attempt.handshake = connection.handshake;
+    attempt.sessionId = connection.session?.id;
+    return attempt;
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  get abortReason(): AbortReason | undefined {
+    return this.signal.aborted ? (this.signal.reason as AbortReason) : undefined;
+  }
+
+  /** Gives the attempt up. What is under way hears of it through the signal; {@link race} rejects at once. */
+  abort(reason: AbortReason): void {
+    if (this.signal.aborted) return;
+    this.#controller.abort(reason);
+    this.#rejectAborted?.(this.abortError());
+  }
+
+  /** Waits for `work`, or for the abort. */
+  async race<T>(work: Promise<T>): Promise<T> {
+    if (this.signal.aborted) {
+      work.catch(() => {});
+      throw this.abortError();
+    }
+    return new Promise<T>((resolve, reject) => {
+      this.#rejectAborted = reject;
+      work.then(resolve, reject);
+    });
+  }
+
+  /** What the audit log is told of the attempt, as far as it got. */
+  get facts(): AttemptFacts {
+    const { handshake, request, address } = this;
+    return {
+      correlationId: this.correlationId,
+      ip: handshake?.address ?? address?.ip,
+      ipSource: handshake?.addressSource ?? address?.source,
+      origin: handshake?.origin ?? request?.origin,
+      path: handshake?.path ?? request?.path,
+      method: this.method,
+      principal: this.principalId,
+      sessionId: this.sessionId,
+      ticketHash: this.ticketHash,
+    };
+  }
+
+  /** The refusal of an attempt that was given up. */
+  abortError(): HandshakeRefused {
+    const reason = this.abortReason ?? 'timeout';
+    return new HandshakeRefused(reason === 'shutdown' ? 'draining' : 'unavailable', reason, retryLater());
+  }
+
+  /** Something to give back when the attempt is over. */
+  holds(release: () => void): void {
+    this.#releases.push(release);
+  }
+
+  /** Gives back what was held. Harmless when called again. */
+  release(): void {
+    for (const release of this.#releases.splice(0)) release();
+  }
+}

@@ -1,0 +1,29 @@
+import type { Connection } from '../connection.js';
+import type { RevocationEntry } from './revocation-log.js';
+
+/** True when a log entry concerns this connection. */
+export function entryConcerns(entry: RevocationEntry, connection: Connection): boolean {
+  const { order } = entry;
+  const { userHash, session, tokenHash } = connection.grant;
+  switch (order.kind) {
+    case 'session':
+    case 'rotate':
+      return session?.id === order.sessionId;
+    case 'token':
+      return tokenHash === order.tokenHash;
+    case 'replace':
+      return connection.id === order.connectionId;
+    case 'rights':
+      return userHash === order.userHash && session !== undefined && [undefined, session.id].includes(order.sessionId);
+    case 'user':
+      return userHash === order.userHash && session?.id !== (order.exceptSessionId ?? null) && isBeforeCut(entry, connection);
+    case 'everyone':
+      return isBeforeCut(entry, connection);
+  }
+}
+
+function isBeforeCut(entry: RevocationEntry, connection: Connection): boolean {
+  const { authenticatedAt } = connection.grant;
+  if (entry.cut === undefined) return false;
+  return entry.cutInclusive ? authenticatedAt <= entry.cut : authenticatedAt < entry.cut;
+}

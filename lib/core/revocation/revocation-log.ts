@@ -1,0 +1,75 @@
+/** What is to be revoked or changed, in one atomic step. */
+export type RevocationOrder =
+  | { readonly kind: 'session'; readonly sessionId: string; readonly userHash: string }
+  /** All sessions and credentials of a user from before `issuedBefore` (left out: until now), but one. */
+  | {
+      readonly kind: 'user';
+      readonly userHash: string;
+      readonly issuedBefore: number | undefined;
+      readonly exceptSessionId: string | undefined;
+    }
+  | { readonly kind: 'everyone'; readonly issuedBefore: number | undefined }
+  | { readonly kind: 'token'; readonly tokenHash: string; readonly userHash: string; readonly rememberMs: number }
+  /** New roles or scopes for one session, or for all sessions of a user. */
+  | {
+      readonly kind: 'rights';
+      readonly userHash: string;
+      readonly sessionId: string | undefined;
+      readonly roles: readonly string[] | undefined;
+      readonly scopes: readonly string[] | undefined;
+    }
+  /** The session goes on under a new token; its connections move with it. */
+  | { readonly kind: 'rotate'; readonly userHash: string; readonly sessionId: string; readonly newSessionId: string }
+  /** One connection must make room for a newer one. */
+  | { readonly kind: 'replace'; readonly userHash: string; readonly node: string; readonly connectionId: string };
+
+/** An order as every node receives it: with its place in the log, and with the cut that the store resolved. */
+export interface RevocationEntry {
+  /** Ordered: later entries compare greater with {@link isLaterEntry}. */
+  readonly id: string;
+  readonly order: RevocationOrder;
+  /** Unix ms: credentials from before it are dead. Of `user` and `everyone` orders. */
+  readonly cut: number | undefined;
+  /** Credentials of the very millisecond of the cut are dead too. */
+  readonly cutInclusive: boolean;
+  /** Why, for the audit log: a word of the caller's. */
+  readonly reason: string;
+}
+
+/** What came of an order. */
+export interface RevocationReceipt {
+  readonly entry: RevocationEntry;
+  /** Sessions that were deleted or changed. For `rotate`, 0 means that there was none. */
+  readonly sessions: number;
+}
+
+/** How many sockets complied, on how many nodes, and how many nodes have not answered yet. */
+export interface RevocationResult {
+  readonly sockets: number;
+  readonly nodes: number;
+  readonly pending: number;
+}
+
+/** Applies an entry on this node, fence first, and answers how many sockets it hit. */
+export type RevocationListener = (entry: RevocationEntry) => number;
+
+/**
+ * The log of revocations that all nodes follow. State, log and message change in one step, so that they cannot disagree,
+ * and a node that missed the message finds the entry in the log.
+ */
+export interface RevocationLog {
+  /** Carries an order out. The listener of this node has run before this resolves. */
+  append(order: RevocationOrder, reason: string): Promise<RevocationReceipt>;
+  /** Every entry, once, in order. */
+  follow(listener: RevocationListener): void;
+  /** What the nodes answered to an entry, waiting at most so long for the slowest. */
+  acknowledgements(entry: RevocationEntry, waitMs: number): Promise<RevocationResult>;
+}
+
+/** Compares the places of two entries: `<milliseconds>-<sequence>`, as in a Redis stream. */
+export function isLaterEntry(id: string, than: string): boolean {
+  const [time = '0', sequence = '0'] = id.split('-');
+  const [otherTime = '0', otherSequence = '0'] = than.split('-');
+  if (time !== otherTime) return Number(time) > Number(otherTime);
+  return Number(sequence) > Number(otherSequence);
+}

@@ -1,0 +1,260 @@
+import type { AuditEventName } from '../audit/audit-event.js';
+import type { AuditLog } from '../audit/audit-log.js';
+import type { Clock } from '../clock.js';
+import { CLOSE, closeCodeIn, closeReason, type CloseCodeScheme } from '../close-code.js';
+import { Connection, type Ending, type Grant, type Handshake } from '../connection.js';
+import type { Deadline, DeadlineWheel } from '../lifetime/deadline-wheel.js';
+import { PacedCloser } from '../lifetime/paced-closer.js';
+import { entryConcerns } from '../revocation/entry-match.js';
+import { RecentEntries } from '../revocation/recent-entries.js';
+import type { RevocationEntry } from '../revocation/revocation-log.js';
+import type { Stores } from '../stores.js';
+import { ConnectionTable } from './connection-table.js';
+import type { Session } from './session.js';
+import { SessionActivity } from './session-activity.js';
+
+const REVOKED: Ending = { close: CLOSE.revoked, reason: 'revoked' };
+const EXPIRED: Ending = { close: CLOSE.expired, reason: 'expired' };
+const REPLACED: Ending = { close: CLOSE.replaced, reason: 'replaced' };
+
+/** Longest wait between two looks at a connection's wall-clock end: bounds what a clock that was set can do. */
+const MAX_WATCH_MS = 60_000;
+
+/** The audit event of an ending; what is not listed is `connection_closed`. */
+const EVENT_OF_REASON: Readonly<Record<string, AuditEventName>> = {
+  expired: 'session_expired',
+  replaced: 'excess_sessions_exceeded',
+};
+
+/** What the service is built from. */
+export interface ConnectionServiceOptions {
+  readonly stores: Stores;
+  readonly audit: AuditLog;
+  readonly clock: Clock;
+  readonly wheel: DeadlineWheel;
+  readonly closeCodes: CloseCodeScheme;
+  readonly sessionIdleMs: number;
+  readonly extendedByMessages: boolean;
+  readonly onError: (error: unknown) => void;
+}
+
+/** The connections of this node: from the moment in which a store admitted them to the last byte. */
+export class ConnectionService {
+  readonly #options: ConnectionServiceOptions;
+  readonly #table = new ConnectionTable();
+  readonly #recent = new RecentEntries();
+  readonly #closer = new PacedCloser();
+  readonly #activity: SessionActivity;
+  readonly #watches = new Map<Connection, Deadline>();
+
+  constructor(options: ConnectionServiceOptions) {
+    this.#options = options;
+    this.#activity = new SessionActivity({
+      sessions: options.stores.sessions,
+      wheel: options.wheel,
+      idleMs: options.sessionIdleMs,
+      onVerdict: (sessionId, remainingMs) => this.#applyVerdict(sessionId, remainingMs),
+      onError: options.onError,
+    });
+    options.stores.revocations.follow((entry) => this.apply(entry));
+  }
+
+  /** The connections of this node that have not been told to end. */
+  local(): Connection[] {
+    return this.#table.all();
+  }
+
+  get(id: string): Connection | undefined {
+    return this.#table.get(id);
+  }
+
+  ofUser(userHash: string): Connection[] {
+    return this.#table.ofUser(userHash);
+  }
+
+  /**
+   * Puts an admitted connection under watch, and holds it against every revocation that came in since the store decided.
+   *
+   * @param logTail the last log entry that the store's decision has seen
+   * @returns the connection, which may be fenced already: look at `isOpen` before showing it to anybody
+   */
+  open(id: string, handshake: Handshake, grant: Grant, logTail: string, idleLeftMs: number | undefined): Connection {
+    const connection = new Connection(id, handshake, grant, this.#options.clock());
+    this.#table.add(connection);
+    this.#watch(connection, idleLeftMs);
+    for (const entry of this.#recent.after(logTail)) {
+      if (entryConcerns(entry, connection)) this.#applyTo(connection, entry);
+    }
+    return connection;
+  }
+
+  /** A fresh credential for a live connection; the caller has checked that it is of the same principal. */
+  renew(connection: Connection, grant: Grant, logTail: string, idleLeftMs: number | undefined): void {
+    this.#table.update(connection, () => connection.renew(grant));
+    this.#watch(connection, idleLeftMs);
+    for (const entry of this.#recent.after(logTail)) {
+      if (entryConcerns(entry, connection)) this.#applyTo(connection, entry);
+    }
+  }
+
+  /** True when an application message of this connection may be dispatched; an expired connection ends here. */
+  mayReceive(connection: Connection): boolean {
+    if (!connection.isOpen) return false;
+    const now = this.#options.clock();
+    if (now >= connection.expiresAt) {
+      this.end(connection, EXPIRED);
+      return false;
+    }
+    connection.lastMessageAt = now;
+    if (this.#options.extendedByMessages && connection.session) this.#activity.markUsed(connection.session.id);
+    return true;
+  }
+
+  /** Ends a connection: the fence at once, the Close frame with the next turns. @returns false when it was ending already */
+  end(connection: Connection, ending: Ending): boolean {
+    if (!connection.fence(ending)) return false;
+    this.#forget(connection);
+    const code = closeCodeIn(this.#options.closeCodes, ending.close.code);
+    const { correlationId } = connection.handshake;
+    const reason = closeReason(ending.close.word, { retryAfterMs: ending.retryAfterMs, correlationId });
+    this.#closer.enqueue(() => connection.writeClose(code, reason));
+    this.#audit(connection, ending.reason, code);
+    return true;
+  }
+
+  /** Takes back a connection that nobody has seen: no Close is written and no close is told. */
+  withdraw(connection: Connection): void {
+    connection.markClosed();
+    this.#forget(connection);
+  }
+
+  /** The socket of a connection is gone. Harmless when that was told before. */
+  closed(connection: Connection, code: number): void {
+    const wasOpen = connection.isOpen;
+    if (!connection.markClosed()) return;
+    this.#forget(connection);
+    if (wasOpen) this.#audit(connection, 'client_left', code);
+  }
+
+  /** Applies an entry of the revocation log to this node. @returns how many connections it ended or changed */
+  apply(entry: RevocationEntry): number {
+    this.#recent.add(entry);
+    const concerned = this.#candidatesFor(entry).filter((connection) => entryConcerns(entry, connection));
+    for (const connection of concerned) this.#applyTo(connection, entry);
+    return concerned.length;
+  }
+
+  /** Writes every Close frame that is still waiting for its turn. */
+  flushCloses(): void {
+    this.#closer.flush();
+  }
+
+  #candidatesFor(entry: RevocationEntry): Connection[] {
+    const { order } = entry;
+    switch (order.kind) {
+      case 'session':
+      case 'rotate':
+        return this.#table.ofSession(order.sessionId);
+      case 'token':
+        return this.#table.ofToken(order.tokenHash);
+      case 'replace': {
+        const connection = this.#table.get(order.connectionId);
+        return connection ? [connection] : [];
+      }
+      case 'rights':
+      case 'user':
+        this.#raiseKeptSession(entry);
+        return this.#table.ofUser(order.userHash);
+      case 'everyone':
+        return this.#table.all();
+    }
+  }
+
+  /** "All but this one" counts as a fresh login of the one that is kept. */
+  #raiseKeptSession(entry: RevocationEntry): void {
+    const { order, cut } = entry;
+    if (order.kind !== 'user' || order.exceptSessionId === undefined || cut === undefined) return;
+    for (const connection of this.#table.ofSession(order.exceptSessionId)) {
+      const { grant } = connection;
+      if (!grant.session || grant.authenticatedAt >= cut) continue;
+      connection.renew({ ...grant, authenticatedAt: cut, principal: connection.principal });
+    }
+  }
+
+  #applyTo(connection: Connection, entry: RevocationEntry): void {
+    const { order } = entry;
+    if (order.kind === 'rights') return this.#changeRights(connection, order.roles, order.scopes);
+    if (order.kind === 'rotate') return this.#replaceSession(connection, { id: order.newSessionId });
+    this.end(connection, order.kind === 'replace' ? REPLACED : { ...REVOKED, reason: entry.reason });
+  }
+
+  #changeRights(
+    connection: Connection,
+    roles: readonly string[] | undefined,
+    scopes: readonly string[] | undefined,
+  ): void {
+    this.#replaceSession(connection, { ...(roles ? { roles } : {}), ...(scopes ? { scopes } : {}) });
+  }
+
+  #replaceSession(connection: Connection, change: Partial<Session>): void {
+    const { session } = connection;
+    if (!session) return;
+    this.#table.update(connection, () => connection.replaceSession(Object.freeze({ ...session, ...change })));
+  }
+
+  /** One deadline for each connection: its end by the wall clock, or the earliest time at which its session may be idle. */
+  #watch(connection: Connection, idleLeftMs: number | undefined): void {
+    const untilEnd = Math.max(0, connection.expiresAt - this.#options.clock());
+    const delay = Math.min(untilEnd, idleLeftMs ?? Infinity, MAX_WATCH_MS);
+    const watch = this.#watches.get(connection);
+    if (watch) this.#options.wheel.cancel(watch);
+    this.#watches.set(
+      connection,
+      this.#options.wheel.schedule(delay, () => this.#look(connection)),
+    );
+  }
+
+  #look(connection: Connection): void {
+    if (!connection.isOpen) return;
+    if (this.#options.clock() >= connection.expiresAt) {
+      this.end(connection, EXPIRED);
+      return;
+    }
+    this.#watch(connection, undefined);
+    if (connection.session) this.#activity.ask(connection.session.id);
+  }
+
+  #applyVerdict(sessionId: string, remainingMs: number | null): void {
+    for (const connection of this.#table.ofSession(sessionId)) {
+      if (remainingMs === null) this.end(connection, EXPIRED);
+      else this.#watch(connection, remainingMs);
+    }
+  }
+
+  #forget(connection: Connection): void {
+    if (!this.#table.remove(connection)) return;
+    this.#options.wheel.cancel(this.#watches.get(connection));
+    this.#watches.delete(connection);
+    const { id, grant } = connection;
+    this.#options.stores.connections.release({ id, userHash: grant.userHash }).catch(this.#options.onError);
+  }
+
+  #audit(connection: Connection, reasonCode: string, closeCode: number): void {
+    const { handshake, principal, session, credential } = connection;
+    this.#options.audit.record({
+      event: EVENT_OF_REASON[reasonCode] ?? 'connection_closed',
+      outcome: 'closed',
+      reasonCode,
+      closeCode,
+      connectionId: connection.id,
+      correlationId: handshake.correlationId,
+      ip: handshake.address,
+      ipSource: handshake.addressSource,
+      origin: handshake.origin,
+      path: handshake.path,
+      method: credential,
+      principal: principal.id,
+      sessionId: session?.id,
+    });
+  }
+}

@@ -1,0 +1,18 @@
+import type { RevocationLog } from './revocation/revocation-log.js';
+import type { ConnectionRegistry } from './session/connection-registry.js';
+import type { SessionStore } from './session/session-store.js';
+import type { TicketStore } from './ticket/ticket-store.js';
+
+/** Everything that is kept outside of a connection. One suite of contract tests runs on each implementation. */
+export interface Stores {
+  /** What it is, for messages to the operator. */
+  readonly kind: 'memory' | 'redis';
+  readonly tickets: TicketStore;
+  readonly sessions: SessionStore;
+  readonly connections: ConnectionRegistry;
+  readonly revocations: RevocationLog;
+  /** Resolves when the store can decide: connected, checked, and caught up with the log. */
+  start(): Promise<void>;
+  /** Gives everything back that this node holds. */
+  stop(): Promise<void>;
+}

@@ -1,0 +1,133 @@
+import type {
+  AdmissionRequest,
+  AdmissionResult,
+  Admitted,
+  ConnectionRegistry,
+} from '../core/session/connection-registry.js';
+import { principalOfSession, type LiveSession } from '../core/session/session.js';
+import { GcraLimiter } from '../core/throttle/gcra.js';
+import type { Principal } from '../core/principal.js';
+import type { TicketRecord } from '../core/ticket/ticket-store.js';
+import type { MemoryState, RegisteredConnection } from './memory-state.js';
+import type { MemoryTicketStore } from './memory-ticket-store.js';
+
+/** Who asks for admission, once the ticket is spent and the session found. */
+interface Applicant {
+  readonly outcome: 'applicant';
+  readonly userHash: string;
+  readonly principal: Principal;
+  readonly session: LiveSession | undefined;
+  readonly ticket: TicketRecord | undefined;
+}
+
+/** Admissions in the memory of this process: one node, and so no leases. */
+export class MemoryConnectionRegistry implements ConnectionRegistry {
+  readonly #state: MemoryState;
+  readonly #tickets: MemoryTicketStore;
+  readonly #rates = new Map<string, GcraLimiter>();
+
+  constructor(state: MemoryState, tickets: MemoryTicketStore) {
+    this.#state = state;
+    this.#tickets = tickets;
+  }
+
+  async admit(request: AdmissionRequest): Promise<AdmissionResult> {
+    if (this.#state.clock() > request.deadline) return { outcome: 'late' };
+    const refusedFor = this.#rateRefusal(request);
+    if (refusedFor !== undefined) return { outcome: 'rate', retryAfterMs: refusedFor };
+    const applicant = this.#findApplicant(request);
+    if (applicant.outcome !== 'applicant') return applicant;
+    const { userHash, session } = applicant;
+    const connections = this.#state.connections.get(userHash) ?? new Map<string, RegisteredConnection>();
+    const full = this.#fullLimit(connections, request, session?.id);
+    if (full && request.onLimit === 'reject') return { outcome: 'limit', of: full };
+    const evicted = full && this.#evictOldest(connections, full === 'session' ? session?.id : undefined);
+    const since = connections.get(request.connectionId)?.since ?? this.#state.clock();
+    connections.set(request.connectionId, { sessionId: session?.id, since });
+    this.#state.connections.set(userHash, connections);
+    return this.#admitted(request, applicant, evicted);
+  }
+
+  async release(connection: { readonly id: string; readonly userHash: string }): Promise<void> {
+    const connections = this.#state.connections.get(connection.userHash);
+    connections?.delete(connection.id);
+    if (connections?.size === 0) this.#state.connections.delete(connection.userHash);
+  }
+
+  async countOf(userHash: string): Promise<number> {
+    return this.#state.connections.get(userHash)?.size ?? 0;
+  }
+
+  #rateRefusal(request: AdmissionRequest): number | undefined {
+    if (!request.rate) return undefined;
+    const { key, ...rate } = request.rate;
+    const name = `${rate.limit}/${rate.windowMs}/${rate.burst}`;
+    let limiter = this.#rates.get(name);
+    if (!limiter) this.#rates.set(name, (limiter = new GcraLimiter(rate)));
+    const decision = limiter.take(key, this.#state.clock());
+    return decision.allowed ? undefined : decision.retryAfterMs;
+  }
+
+  #findApplicant({ basis }: AdmissionRequest): Applicant | Exclude<AdmissionResult, Admitted> {
+    if (basis.mode === 'ticket') {
+      const spent = this.#tickets.spend(basis.ticket);
+      if (spent.outcome === 'unknown') return { outcome: 'ticket_unknown', replayed: spent.replayed };
+      if (spent.outcome === 'mismatch') return { outcome: 'ticket_mismatch', binding: spent.binding };
+      return this.#applicantOfTicket(basis.ticket.userHash, spent.record);
+    }
+    if (basis.mode === 'session') return this.#applicantOfSession(basis.sessionId, basis.userHash, basis.tokenHash, undefined);
+    const { principal, userHash, issuedAt, tokenHash } = basis;
+    if (!this.#state.isCurrent(userHash, issuedAt, tokenHash)) return { outcome: 'revoked' };
+    return { outcome: 'applicant', userHash, principal, session: undefined, ticket: undefined };
+  }
+
+  #applicantOfTicket(userHash: string, ticket: TicketRecord): Applicant | Exclude<AdmissionResult, Admitted> {
+    const { sessionId, principal, authenticatedAt, token } = ticket;
+    if (sessionId !== undefined) return this.#applicantOfSession(sessionId, userHash, token?.hash, ticket);
+    if (!this.#state.isCurrent(userHash, authenticatedAt, token?.hash)) return { outcome: 'revoked' };
+    return { outcome: 'applicant', userHash, principal: principal!, session: undefined, ticket };
+  }
+
+  #applicantOfSession(
+    sessionId: string,
+    userHash: string,
+    tokenHash: string | undefined,
+    ticket: TicketRecord | undefined,
+  ): Applicant | Exclude<AdmissionResult, Admitted> {
+    const session = this.#state.session(sessionId);
+    if (!session) return { outcome: 'session_unknown' };
+    if (tokenHash !== undefined && this.#state.revokedTokens.get(tokenHash)) return { outcome: 'revoked' };
+    return { outcome: 'applicant', userHash, principal: principalOfSession(session), session, ticket };
+  }
+
+  /** Which limit is reached; the place that this very connection has already is not counted. */
+  #fullLimit(
+    connections: ReadonlyMap<string, RegisteredConnection>,
+    request: AdmissionRequest,
+    sessionId: string | undefined,
+  ): 'user' | 'session' | undefined {
+    const others = [...connections].filter(([id]) => id !== request.connectionId).map(([, connection]) => connection);
+    const ofSession = others.filter((connection) => sessionId !== undefined && connection.sessionId === sessionId);
+    if (ofSession.length >= request.maxPerSession) return 'session';
+    return others.length >= request.maxPerUser ? 'user' : undefined;
+  }
+
+  #evictOldest(
+    connections: Map<string, RegisteredConnection>,
+    sessionId: string | undefined,
+  ): Admitted['evicted'] {
+    const candidates = [...connections].filter(([, { sessionId: of }]) => sessionId === undefined || of === sessionId);
+    const oldest = candidates.reduce((a, b) => (b[1].since < a[1].since ? b : a));
+    connections.delete(oldest[0]);
+    return { node: this.#state.node, connectionId: oldest[0] };
+  }
+
+  #admitted(request: AdmissionRequest, applicant: Applicant, evicted: Admitted['evicted']): Admitted {
+    const { principal, userHash, ticket } = applicant;
+    if (applicant.session && request.touch) this.#state.touchSession(applicant.session.id);
+    const session = applicant.session && (this.#state.session(applicant.session.id) ?? undefined);
+    const { connectionId } = request;
+    const logTail = this.#state.logTail;
+    return { outcome: 'admitted', connectionId, principal, session, userHash, ticket, logTail, evicted };
+  }
+}

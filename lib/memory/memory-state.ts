@@ -1,0 +1,172 @@
+import type { Clock } from '../core/clock.js';
+import type { LiveSession, Session } from '../core/session/session.js';
+import type { TicketRecord } from '../core/ticket/ticket-store.js';
+import { GcraLimiter } from '../core/throttle/gcra.js';
+import { ExpiringMap } from './expiring-map.js';
+
+/** A session and when it ends if it is not used. */
+interface StoredSession {
+  session: Session;
+  idleEndsAt: number;
+}
+
+/** A ticket, or the memory of one that was spent. */
+export interface StoredTicket {
+  readonly userHash: string;
+  readonly record: TicketRecord;
+  isSpent: boolean;
+}
+
+/** One registered connection of a user. */
+export interface RegisteredConnection {
+  sessionId: string | undefined;
+  readonly since: number;
+}
+
+/** What the memory stores share. Every method is one step: nothing is awaited, so nothing comes in between. */
+export class MemoryState {
+  readonly clock: Clock;
+  readonly node: string;
+  readonly tickets: ExpiringMap<StoredTicket>;
+  /** Hashes of unused tickets by session (or by user, for tickets without one), oldest first. */
+  readonly outstanding = new Map<string, Set<string>>();
+  readonly ticketRates = new Map<number, GcraLimiter>();
+  readonly connections = new Map<string, Map<string, RegisteredConnection>>();
+  readonly revokedTokens: ExpiringMap<true>;
+  readonly #sessions: ExpiringMap<StoredSession>;
+  readonly #sessionsOfUser = new Map<string, Set<string>>();
+  readonly #userCuts: ExpiringMap<number>;
+  #everyoneCut = 0;
+  #lastLogTime = 0;
+  #logSequence = 0;
+  logTail = '0-0';
+
+  constructor(clock: Clock, node: string) {
+    this.clock = clock;
+    this.node = node;
+    this.tickets = new ExpiringMap(clock);
+    this.revokedTokens = new ExpiringMap(clock);
+    this.#sessions = new ExpiringMap(clock);
+    this.#userCuts = new ExpiringMap(clock);
+  }
+
+  putSession(session: Session, idleEndsAt: number): void {
+    this.#sessions.set(session.id, { session, idleEndsAt }, Math.min(idleEndsAt, session.absoluteEndsAt));
+    const userHash = userOf(session.id);
+    const ids = this.#sessionsOfUser.get(userHash);
+    if (ids) ids.add(session.id);
+    else this.#sessionsOfUser.set(userHash, new Set([session.id]));
+  }
+
+  /** The session when it lives and no revocation has overtaken it. */
+  session(id: string): LiveSession | null {
+    const stored = this.#sessions.get(id);
+    if (!stored) return null;
+    const { session, idleEndsAt } = stored;
+    if (session.authenticatedAt < this.cutOf(userOf(id))) {
+      this.deleteSession(id);
+      return null;
+    }
+    return { ...session, remainingMs: Math.min(idleEndsAt, session.absoluteEndsAt) - this.clock() };
+  }
+
+  /** Restarts the idle time. @returns the milliseconds left, or `null` when the session has ended */
+  touchSession(id: string): number | null {
+    const live = this.session(id);
+    if (!live) return null;
+    const { remainingMs: _, ...session } = live;
+    const idleEndsAt = this.clock() + session.idleMs;
+    this.putSession(session, idleEndsAt);
+    return Math.min(idleEndsAt, session.absoluteEndsAt) - this.clock();
+  }
+
+  /** Replaces what a session says, not how long it lives. */
+  changeSession(id: string, change: Partial<Session>): boolean {
+    const live = this.session(id);
+    if (!live) return false;
+    const { remainingMs, ...session } = live;
+    const idleEndsAt = this.clock() + remainingMs;
+    if (change.id !== undefined) this.deleteSession(id);
+    this.putSession(Object.freeze({ ...session, ...change }), idleEndsAt);
+    return true;
+  }
+
+  deleteSession(id: string): boolean {
+    const ids = this.#sessionsOfUser.get(userOf(id));
+    ids?.delete(id);
+    if (ids?.size === 0) this.#sessionsOfUser.delete(userOf(id));
+    return this.#sessions.delete(id);
+  }
+
+  /** The live sessions of a user, oldest first. */
+  sessionsOf(userHash: string): LiveSession[] {
+    const live: LiveSession[] = [];
+    for (const id of this.#sessionsOfUser.get(userHash) ?? []) {
+      const session = this.session(id);
+      if (session) live.push(session);
+      else this.deleteSession(id);
+    }
+    return live.sort((a, b) => a.createdAt - b.createdAt);
+  }
+
+  /** Unix ms: what a user was granted before it is dead. */
+  cutOf(userHash: string): number {
+    return Math.max(this.#userCuts.get(userHash) ?? 0, this.#everyoneCut);
+  }
+
+  raiseUserCut(userHash: string, cut: number, rememberMs: number): void {
+    const raised = Math.max(cut, this.#userCuts.get(userHash) ?? 0);
+    this.#userCuts.set(userHash, raised, this.clock() + rememberMs);
+  }
+
+  raiseEveryoneCut(cut: number): void {
+    this.#everyoneCut = Math.max(cut, this.#everyoneCut);
+  }
+
+  /** True when no revocation of the user, of everyone or of the token has overtaken this credential. */
+  isCurrent(userHash: string, authenticatedAt: number, tokenHash: string | undefined): boolean {
+    if (tokenHash !== undefined && this.revokedTokens.get(tokenHash)) return false;
+    return authenticatedAt >= this.cutOf(userHash);
+  }
+
+  /** A place in the log: later than every one before, even when the clock was set back. */
+  nextLogId(): string {
+    const now = this.clock();
+    if (now > this.#lastLogTime) {
+      this.#lastLogTime = now;
+      this.#logSequence = 0;
+    } else {
+      this.#logSequence += 1;
+    }
+    this.logTail = `${this.#lastLogTime}-${this.#logSequence}`;
+    return this.logTail;
+  }
+
+  /** Drops what is over, a slice of it at a time. */
+  sweep(): void {
+    for (const map of [this.tickets, this.revokedTokens, this.#sessions, this.#userCuts]) {
+      map.sweep(Math.max(1_000, Math.ceil(map.size / 60)));
+    }
+    this.#forgetEndedSessions(1_000);
+    for (const [owner, hashes] of this.outstanding) {
+      for (const hash of hashes) if (!this.tickets.get(hash)) hashes.delete(hash);
+      if (hashes.size === 0) this.outstanding.delete(owner);
+    }
+  }
+
+  /** The index of sessions by user goes round: users whose sessions all ended leave it. */
+  #forgetEndedSessions(count: number): void {
+    let seen = 0;
+    for (const [userHash, ids] of this.#sessionsOfUser) {
+      if ((seen += 1) > count) return;
+      this.#sessionsOfUser.delete(userHash);
+      for (const id of ids) if (!this.#sessions.get(id)) ids.delete(id);
+      if (ids.size > 0) this.#sessionsOfUser.set(userHash, ids);
+    }
+  }
+}
+
+
+function userOf(sessionId: string): string {
+  return sessionId.slice(0, sessionId.indexOf('.'));
+}

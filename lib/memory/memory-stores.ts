@@ -1,0 +1,45 @@
+import { systemClock, type Clock } from '../core/clock.js';
+import type { Stores } from '../core/stores.js';
+import { MemoryConnectionRegistry } from './memory-connection-registry.js';
+import { MemoryRevocationLog } from './memory-revocation-log.js';
+import { MemorySessionStore } from './memory-session-store.js';
+import { MemoryState } from './memory-state.js';
+import { MemoryTicketStore } from './memory-ticket-store.js';
+
+const SWEEP_MS = 1_000;
+
+/** What the memory stores are built from. */
+export interface MemoryStoresOptions {
+  readonly node: string;
+  /** How long a revocation of a user is remembered: at least the longest life of a session or a token. */
+  readonly rememberRevocationsMs: number;
+  readonly clock?: Clock;
+}
+
+/** The stores of one node, in its memory. They end with the process, and no other node sees them. */
+export class MemoryStores implements Stores {
+  readonly kind = 'memory';
+  readonly tickets: MemoryTicketStore;
+  readonly sessions: MemorySessionStore;
+  readonly connections: MemoryConnectionRegistry;
+  readonly revocations: MemoryRevocationLog;
+  readonly #state: MemoryState;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: MemoryStoresOptions) {
+    this.#state = new MemoryState(options.clock ?? systemClock, options.node);
+    this.tickets = new MemoryTicketStore(this.#state);
+    this.sessions = new MemorySessionStore(this.#state);
+    this.connections = new MemoryConnectionRegistry(this.#state, this.tickets);
+    this.revocations = new MemoryRevocationLog(this.#state, options.rememberRevocationsMs);
+  }
+
+  async start(): Promise<void> {
+    this.#timer ??= setInterval(() => this.#state.sweep(), SWEEP_MS).unref();
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+}

@@ -1,0 +1,71 @@
+import {
+  SPENT_TICKET_MEMORY_MS,
+  ticketMismatch,
+  type PresentedTicket,
+  type TicketConsumeResult,
+  type TicketIssue,
+  type TicketIssueResult,
+  type TicketStore,
+} from '../core/ticket/ticket-store.js';
+import { GcraLimiter } from '../core/throttle/gcra.js';
+import type { MemoryState } from './memory-state.js';
+
+/** Tickets in the memory of this process. */
+export class MemoryTicketStore implements TicketStore {
+  readonly #state: MemoryState;
+
+  constructor(state: MemoryState) {
+    this.#state = state;
+  }
+
+  async issue(ticket: TicketIssue): Promise<TicketIssueResult> {
+    const { record, userHash, hash } = ticket;
+    if (record.sessionId !== undefined && !this.#state.session(record.sessionId)) return { outcome: 'session_unknown' };
+    const owner = record.sessionId ?? userHash;
+    const decision = this.#rateOf(ticket.maxPerMinute).take(owner, this.#state.clock());
+    if (!decision.allowed) return { outcome: 'rate', retryAfterMs: decision.retryAfterMs };
+    const outstanding = this.#state.outstanding.get(owner) ?? new Set<string>();
+    for (const oldest of outstanding) {
+      if (outstanding.size < ticket.maxOutstanding) break;
+      outstanding.delete(oldest);
+      this.#state.tickets.delete(oldest);
+    }
+    outstanding.add(hash);
+    this.#state.outstanding.set(owner, outstanding);
+    const forgottenAt = record.expiresAt + SPENT_TICKET_MEMORY_MS;
+    this.#state.tickets.set(hash, { userHash, record, isSpent: false }, forgottenAt);
+    return { outcome: 'issued' };
+  }
+
+  async consume(presented: PresentedTicket): Promise<TicketConsumeResult> {
+    const result = this.spend(presented);
+    if (result.outcome !== 'consumed') return result;
+    const { sessionId, authenticatedAt, token } = result.record;
+    const lives =
+      sessionId === undefined
+        ? this.#state.isCurrent(presented.userHash, authenticatedAt, token?.hash)
+        : this.#state.session(sessionId) !== null;
+    return lives ? result : { outcome: 'unknown', replayed: false };
+  }
+
+  /** Spends a ticket that is known, whatever the comparison says; leaves an unknown one alone. */
+  spend(presented: PresentedTicket): TicketConsumeResult {
+    const stored = this.#state.tickets.get(presented.hash);
+    if (!stored || stored.userHash !== presented.userHash) return { outcome: 'unknown', replayed: false };
+    if (stored.isSpent) return { outcome: 'unknown', replayed: true };
+    if (stored.record.expiresAt <= this.#state.clock()) return { outcome: 'unknown', replayed: false };
+    stored.isSpent = true;
+    this.#state.outstanding.get(stored.record.sessionId ?? stored.userHash)?.delete(presented.hash);
+    const binding = ticketMismatch(stored.record, stored.userHash, presented);
+    return binding ? { outcome: 'mismatch', binding } : { outcome: 'consumed', record: stored.record };
+  }
+
+  #rateOf(maxPerMinute: number): GcraLimiter {
+    let limiter = this.#state.ticketRates.get(maxPerMinute);
+    if (!limiter) {
+      limiter = new GcraLimiter({ limit: maxPerMinute, windowMs: 60_000, burst: maxPerMinute });
+      this.#state.ticketRates.set(maxPerMinute, limiter);
+    }
+    return limiter;
+  }
+}
