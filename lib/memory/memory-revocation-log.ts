@@ -1,4 +1,5 @@
 import type {
+  RevocableCredential,
   RevocationEntry,
   RevocationListener,
   RevocationLog,
@@ -38,6 +39,10 @@ export class MemoryRevocationLog implements RevocationLog {
 
   follow(listener: RevocationListener): void {
     this.#listeners.push(listener);
+  }
+
+  async isRevoked({ userHash, issuedAt, tokenHash }: RevocableCredential): Promise<boolean> {
+    return !this.#state.isCurrent(userHash, issuedAt ?? Infinity, tokenHash);
   }
 
   async acknowledgements(entry: RevocationEntry): Promise<RevocationResult> {

@@ -50,6 +50,14 @@ export interface RevocationResult {
   readonly pending: number;
 }
 
+/** What of a credential a revocation can hit. */
+export interface RevocableCredential {
+  readonly userHash: string;
+  /** Unix ms; left out for a credential whose session says the same. */
+  readonly issuedAt: number | undefined;
+  readonly tokenHash: string | undefined;
+}
+
 /** Applies an entry on this node, fence first, and answers how many sockets it hit. */
 export type RevocationListener = (entry: RevocationEntry) => number;
 
@@ -62,6 +70,8 @@ export interface RevocationLog {
   append(order: RevocationOrder, reason: string): Promise<RevocationReceipt>;
   /** Every entry, once, in order. */
   follow(listener: RevocationListener): void;
+  /** True when a credential without session, or a token, was overtaken by a revocation of it, of its user or of everyone. */
+  isRevoked(credential: RevocableCredential): Promise<boolean>;
   /** What the nodes answered to an entry, waiting at most so long for the slowest. */
   acknowledgements(entry: RevocationEntry, waitMs: number): Promise<RevocationResult>;
 }

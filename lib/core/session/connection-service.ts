@@ -72,6 +72,10 @@ export class ConnectionService {
     return this.#table.ofUser(userHash);
   }
 
+  ofSession(sessionId: string): Connection[] {
+    return this.#table.ofSession(sessionId);
+  }
+
   /**
    * Puts an admitted connection under watch, and holds it against every revocation that came in since the store decided.
    *

@@ -7,6 +7,7 @@ import { MAX_TICKET_TTL_MS } from '../options.js';
 import { createPrincipal, isNameList, type Narrowing, type Principal, type PrincipalInit } from '../principal.js';
 import { readSessionId } from '../revocation/revocation-service.js';
 import type { Stores } from '../stores.js';
+import { sealToken, openToken } from './sealed-token.js';
 import type { TicketRecord, TicketUse } from './ticket-store.js';
 
 /** For whom and for what a ticket is issued: exactly one of `session` and `principal`. */
@@ -32,7 +33,8 @@ export interface TicketIssuer {
   readonly narrowing?: Narrowing;
   readonly authenticatedAt?: number;
   readonly token?: { readonly hash: string | undefined; readonly expiresAt: number };
-  readonly withCookie?: boolean;
+  /** The token of the session cookie that the request carried. */
+  readonly sessionToken?: string;
 }
 
 /** A ticket for the client. */
@@ -57,6 +59,8 @@ export interface TicketGrant {
   /** Set for a ticket without session. */
   readonly principal: Principal | undefined;
   readonly scopes: readonly string[] | undefined;
+  /** The session token that a ticket for a cookie carried. A secret. */
+  readonly sessionToken: string | undefined;
 }
 
 /** One-time tickets: issued to somebody who is logged in, consumed once by whoever opens a socket. */
@@ -100,19 +104,24 @@ export class TicketService {
     const userHash = sessionId ? userHashOfSession(sessionId) : userHashOf(this.#userHashKey, principal!.id);
     const ttlMs = this.#readTtl(init.ttlMs);
     const now = this.#clock();
+    const use = init.use ?? 'connect';
+    if (use === 'cookie' && issuer.sessionToken === undefined) {
+      throw new WsAuthError('invalid_selector', 'issue(): a ticket for a cookie is issued on a request with the session cookie');
+    }
+    const { ticket, hash } = newTicket(userHash);
     const record: TicketRecord = {
       sessionId,
       principal,
       narrowing: this.#readNarrowing(init.scopes, issuer.narrowing),
       origin: init.origin,
       path: init.path,
-      use: init.use ?? 'connect',
-      requiresCookie: this.#limits.requiresCookie && issuer.withCookie === true,
+      use,
+      requiresCookie: this.#limits.requiresCookie && use === 'connect' && issuer.sessionToken !== undefined,
       authenticatedAt: issuer.authenticatedAt ?? now,
       token: issuer.token,
+      sealedToken: use === 'cookie' ? sealToken(issuer.sessionToken!, ticket) : undefined,
       expiresAt: now + ttlMs,
     };
-    const { ticket, hash } = newTicket(userHash);
     const { maxOutstanding, maxPerMinute } = this.#limits;
     const result = await this.#stores.tickets.issue({ userHash, hash, record, ttlMs, maxOutstanding, maxPerMinute });
     if (result.outcome === 'session_unknown') throw new SessionUnknown();
@@ -150,14 +159,16 @@ export class TicketService {
       sessionId: expectation.session === undefined ? undefined : readSessionId(expectation.session),
     });
     if (result.outcome === 'consumed') {
-      const { sessionId, principal, narrowing } = result.record;
-      return { sessionId, principal, scopes: narrowing?.scopes };
+      const { sessionId, principal, narrowing, sealedToken } = result.record;
+      const sessionToken = sealedToken === undefined ? undefined : (openToken(sealedToken, presented) ?? undefined);
+      return { sessionId, principal, scopes: narrowing?.scopes, sessionToken };
     }
     const isReplay = result.outcome === 'unknown' && result.replayed;
+    const reason = result.outcome === 'mismatch' ? `mismatch_${result.binding}` : isReplay ? 'replayed' : 'unknown';
     this.#audit.record({
       event: isReplay ? 'authn_token_reuse' : 'authn_login_fail',
       outcome: 'refused',
-      reasonCode: result.outcome === 'mismatch' ? `ticket_mismatch_${result.binding}` : isReplay ? 'ticket_replayed' : 'ticket_unknown',
+      reasonCode: `ticket_${reason}`,
       method: 'ticket',
       ticketHash: key.hash,
     });

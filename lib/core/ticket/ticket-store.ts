@@ -21,6 +21,8 @@ export interface TicketRecord {
   readonly authenticatedAt: number;
   /** The token that asked for the ticket: neither its expiry nor its revocation can be outlived by way of a ticket. */
   readonly token: { readonly hash: string | undefined; readonly expiresAt: number } | undefined;
+  /** The session token, sealed with the ticket's own secret: only of tickets for the cookie of another host. */
+  readonly sealedToken: string | undefined;
   /** Unix ms, held beside the store's own expiry (requirement TK-03). */
   readonly expiresAt: number;
 }

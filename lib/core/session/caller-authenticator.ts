@@ -1,0 +1,101 @@
+import type { KeyObject } from 'node:crypto';
+import { TokenRejected } from '../errors.js';
+import type { TokenVerifier, VerifiedToken } from '../handshake/token-verifier.js';
+import { sessionIdOf, tokenHashOf, userHashOf, userHashOfSession } from '../identifiers.js';
+import { narrowPrincipal, type Narrowing, type Principal } from '../principal.js';
+import type { Stores } from '../stores.js';
+import { principalOfSession, type LiveSession } from './session.js';
+import type { CookieTransport, SessionCookie } from './session-cookie.js';
+
+/** What is read of an HTTP request to find who makes it. */
+export interface CallerFacts {
+  readonly authorization: string | undefined;
+  readonly cookie: string | undefined;
+  readonly transport: CookieTransport;
+}
+
+/** Who makes an HTTP request, by the same credentials as a handshake. */
+export interface Caller {
+  readonly principal: Principal;
+  readonly session: LiveSession | undefined;
+  /** The token of the session cookie. A secret. */
+  readonly sessionToken: string | undefined;
+  readonly narrowing: Narrowing | undefined;
+  /** Unix ms. */
+  readonly authenticatedAt: number;
+  /** The bearer token, when there was one. */
+  readonly token: { readonly hash: string | undefined; readonly expiresAt: number } | undefined;
+}
+
+const BEARER = /^bearer ([A-Za-z0-9._~+/-]+=*)$/i;
+const VERIFY_TIMEOUT_MS = 5_000;
+
+/** Finds the caller of an HTTP request: by bearer token, or by the session cookie; when both are there, both must agree. */
+export class CallerAuthenticator {
+  readonly #stores: Stores;
+  readonly #cookie: SessionCookie;
+  readonly #verifier: TokenVerifier | undefined;
+  readonly #userHashKey: KeyObject;
+
+  constructor(options: {
+    stores: Stores;
+    cookie: SessionCookie;
+    verifier: TokenVerifier | undefined;
+    userHashKey: KeyObject;
+  }) {
+    this.#stores = options.stores;
+    this.#cookie = options.cookie;
+    this.#verifier = options.verifier;
+    this.#userHashKey = options.userHashKey;
+  }
+
+  /**
+   * @returns `null` when there is no credential, or a bad one: why is nobody's business
+   * @throws {StoreUnavailable} when nobody can tell
+   */
+  async authenticate(facts: CallerFacts): Promise<Caller | null> {
+    const reading = this.#cookie.read(facts.cookie, facts.transport);
+    if (reading.kind === 'duplicate') return null;
+    const sessionToken = reading.kind === 'value' ? reading.value : undefined;
+    const cookieSession = sessionIdOf(sessionToken) ?? undefined;
+    if (facts.authorization !== undefined) return this.#byBearer(facts.authorization, cookieSession);
+    if (cookieSession === undefined) return null;
+    const [session] = await this.#stores.sessions.get([cookieSession]);
+    if (!session) return null;
+    const { authenticatedAt } = session;
+    const principal = principalOfSession(session);
+    return { principal, session, sessionToken, narrowing: undefined, authenticatedAt, token: undefined };
+  }
+
+  async #byBearer(authorization: string, cookieSession: string | undefined): Promise<Caller | null> {
+    const token = await this.#verify(BEARER.exec(authorization)?.[1]);
+    if (!token) return null;
+    const userHash = userHashOf(this.#userHashKey, token.principal.id);
+    if (cookieSession !== undefined && userHashOfSession(cookieSession) !== userHash) return null;
+    const hash = token.tokenId === undefined ? undefined : tokenHashOf(token.issuer, token.tokenId);
+    const issuedAt = token.sessionId === undefined ? token.issuedAt : undefined;
+    if (await this.#stores.revocations.isRevoked({ userHash, issuedAt, tokenHash: hash })) return null;
+    const bearer = { hash, expiresAt: token.expiresAt };
+    if (token.sessionId === undefined) {
+      const { principal, issuedAt: authenticatedAt } = token;
+      return { principal, session: undefined, sessionToken: undefined, narrowing: undefined, authenticatedAt, token: bearer };
+    }
+    if (userHashOfSession(token.sessionId) !== userHash) return null;
+    const [session] = await this.#stores.sessions.get([token.sessionId]);
+    if (!session) return null;
+    const { narrowing } = token;
+    const principal = narrowPrincipal(principalOfSession(session), narrowing);
+    const { authenticatedAt } = session;
+    return { principal, session, sessionToken: undefined, narrowing, authenticatedAt, token: bearer };
+  }
+
+  async #verify(presented: string | undefined): Promise<VerifiedToken | null> {
+    if (presented === undefined || !this.#verifier) return null;
+    try {
+      return await this.#verifier.verify(presented, AbortSignal.timeout(VERIFY_TIMEOUT_MS));
+    } catch (error) {
+      if (error instanceof TokenRejected) return null;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,53 @@
+import type { KeyObject } from 'node:crypto';
+import { CLOSE, type CloseCode } from '../close-code.js';
+import type { Connection } from '../connection.js';
+import { userHashOf } from '../identifiers.js';
+import { readSessionId } from '../revocation/revocation-service.js';
+import type { ConnectionService } from './connection-service.js';
+
+/** Which connections of this node: exactly one of the fields. */
+export type ConnectionSelector =
+  | { readonly connection: string }
+  /** By id or by token. */
+  | { readonly session: string }
+  /** By principal id. */
+  | { readonly user: string };
+
+/** The live connections of this node. Sessions and users on all nodes are ended by `WsSessionService.revoke`. */
+export class Connections {
+  readonly #service: ConnectionService;
+  readonly #userHashKey: KeyObject;
+
+  constructor(service: ConnectionService, userHashKey: KeyObject) {
+    this.#service = service;
+    this.#userHashKey = userHashKey;
+  }
+
+  /** All connections of this node. */
+  local(): readonly Connection[] {
+    return this.#service.local();
+  }
+
+  /** The connections of a user on this node. */
+  ofUser(userId: string): readonly Connection[] {
+    return this.#service.ofUser(userHashOf(this.#userHashKey, userId));
+  }
+
+  /**
+   * Ends connections of this node; the credential behind them stays good, so that a client may come back.
+   *
+   * @param close what the client is told @default 4403 `forbidden`
+   * @returns how many were ended
+   */
+  close(selector: ConnectionSelector, close: CloseCode = CLOSE.forbidden): number {
+    const selected = this.#select(selector);
+    return selected.filter((connection) => this.#service.end(connection, { close, reason: close.word })).length;
+  }
+
+  #select(selector: ConnectionSelector): Connection[] {
+    if ('user' in selector) return [...this.ofUser(selector.user)];
+    if ('session' in selector) return this.#service.ofSession(readSessionId(selector.session));
+    const connection = this.#service.get(selector.connection);
+    return connection ? [connection] : [];
+  }
+}
