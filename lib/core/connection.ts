@@ -1,3 +1,4 @@
+import type { AuditRecord } from './audit/audit-event.js';
 import type { CloseCode } from './close-code.js';
 import type { CredentialKind } from './options.js';
 import { narrowPrincipal, type Narrowing, type Principal } from './principal.js';
@@ -50,6 +51,11 @@ export interface Grant {
   /** Unix ms at which the connection ends. */
   readonly expiresAt: number;
 }
+
+type ConnectionFacts = Pick<
+  AuditRecord,
+  'connectionId' | 'correlationId' | 'ip' | 'ipSource' | 'origin' | 'path' | 'method' | 'principal' | 'sessionId'
+>;
 
 type State = 'open' | 'fenced' | 'closed';
 
@@ -111,6 +117,22 @@ export class Connection {
   /** @internal why it ended, or `undefined` while it is open or when the client left */
   get ending(): Ending | undefined {
     return this.#ending;
+  }
+
+  /** @internal what the audit log is told of this connection */
+  get facts(): ConnectionFacts {
+    const { handshake } = this;
+    return {
+      connectionId: this.id,
+      correlationId: handshake.correlationId,
+      ip: handshake.address,
+      ipSource: handshake.addressSource,
+      origin: handshake.origin,
+      path: handshake.path,
+      method: this.credential,
+      principal: this.principal.id,
+      sessionId: this.session?.id,
+    };
   }
 
   /** @internal */

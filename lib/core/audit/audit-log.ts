@@ -4,8 +4,8 @@ import { auditReference } from '../secret-keys.js';
 import type { AuditEvent, AuditRecord } from './audit-event.js';
 import { cutText } from './redaction.js';
 
-/** Takes events. It must not block; what it throws is caught and counted, and reaches nobody's request. */
-export type AuditSink = (event: AuditEvent) => void;
+/** Takes events. It must not block; what it throws or rejects with is caught and counted, and reaches nobody's request. */
+export type AuditSink = (event: AuditEvent) => void | Promise<void>;
 
 /** Where every admission, refusal and close is told, once. */
 export class AuditLog {
@@ -27,7 +27,7 @@ export class AuditLog {
     return () => this.#sinks.delete(sink);
   }
 
-  /** Events that a sink threw on. */
+  /** Events that a sink threw on, or rejected. */
   get dropped(): number {
     return this.#dropped;
   }
@@ -38,9 +38,10 @@ export class AuditLog {
     const event = this.#eventOf(record);
     for (const sink of this.#sinks) {
       try {
-        sink(event);
+        const pending = sink(event);
+        if (pending instanceof Promise) pending.catch(() => this.#countDropped());
       } catch {
-        this.#dropped += 1;
+        this.#countDropped();
       }
     }
   }
@@ -48,6 +49,10 @@ export class AuditLog {
   /** The reference by which the log names this value. */
   referenceOf(value: string): string {
     return auditReference(this.#referenceKey, value);
+  }
+
+  #countDropped(): void {
+    this.#dropped += 1;
   }
 
   /** Field by field: what is not named here cannot get into the log (requirement LG-02). */

@@ -23,11 +23,13 @@ const EVENT_OF_REFUSAL: Readonly<Partial<Record<RefusalCode, AuditEventName>>> =
 
 const EVENT_OF_CLOSE: Readonly<Record<number, AuditEventName>> = {
   1011: 'sys_refused',
+  1012: 'sys_refused',
   1013: 'sys_refused',
   4401: 'authn_login_fail',
   4403: 'authz_fail',
   4408: 'authn_login_fail',
   4409: 'excess_sessions_exceeded',
+  4429: 'excess_rate_limit_exceeded',
 };
 
 /** The audit event of a handshake that was refused. */

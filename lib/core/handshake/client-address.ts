@@ -19,6 +19,8 @@ export interface AddressFacts {
 }
 
 const MAX_HOPS = 50;
+/** ::ffff:0:0, under which IPv6 has the addresses of IPv4. */
+const MAPPED_IPV4 = '0:0:0:0:0:ffff:0:0';
 
 /** Finds the client behind trusted proxies: the right-most hop that no trusted proxy stands for (requirement TH-07). */
 export class ClientAddressReader {
@@ -95,9 +97,14 @@ export function parseCidr(text: string): { address: string; bits: number; family
   if (bits > maximum) return null;
   if (version === 4) return { address, bits, family: 'ipv4' };
   const canonical = canonicalIp(address)!;
-  if (!isIPv4(canonical)) return { address: canonical, bits, family: 'ipv6' };
+  if (!isIPv4(canonical)) return coversMapped(canonical, bits) ? null : { address: canonical, bits, family: 'ipv6' };
   // ::ffff:10.0.0.0/8 would cover all of IPv4 (CVE-2026-90711): a mapped network says how much of IPv4 it means.
   return bits >= 96 ? { address: canonical, bits: bits - 96, family: 'ipv4' } : null;
+}
+
+/** True for an IPv6 network such as ::/64 that has all of IPv4 in it, which nobody means who writes it. */
+function coversMapped(address: string, bits: number): boolean {
+  return addressPrefix(address, bits) === addressPrefix(MAPPED_IPV4, bits);
 }
 
 function addressPrefix(ip: string, ipv6Prefix: number): string {

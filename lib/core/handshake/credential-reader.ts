@@ -104,18 +104,17 @@ function readQuery(query: string): { tickets: string[]; token: boolean } {
   return { tickets, token };
 }
 
-/** Decoded and in lower case, so that no spelling of `token` slips a token past the check or into a log. */
+/**
+ * Decoded and in lower case, so that no spelling of `token` slips a token past the check or into a log. Only printable
+ * ASCII is decoded: the names that matter have nothing else, and no escape can make this throw.
+ */
 function parameterName(pair: string): string {
   const equals = pair.indexOf('=');
   const raw = equals < 0 ? pair : pair.slice(0, equals);
-  try {
-    return decodeURIComponent(raw).toLowerCase();
-  } catch {
-    return raw.toLowerCase();
-  }
+  return raw.replace(/%([2-7][0-9a-f])/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))).toLowerCase();
 }
 
 function isCredentialParameter(name: string): boolean {
-  const bare = name.replace(/\[.*$/, '');
+  const bare = name.split('[', 1)[0]!;
   return bare === TICKET_PARAMETER || TOKEN_PARAMETERS.has(bare);
 }

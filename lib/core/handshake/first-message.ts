@@ -39,7 +39,7 @@ export class FirstMessageGate {
   readonly #authenticate: (credential: PresentedCredential) => Promise<Connection>;
   readonly #acceptedKinds: readonly string[];
   readonly #wheel: DeadlineWheel;
-  readonly #deadline: Deadline;
+  #deadline: Deadline | undefined;
   readonly #held: InboundFrame[] = [];
   #heldBytes = 0;
   #state: State = 'waiting';
@@ -57,8 +57,13 @@ export class FirstMessageGate {
     this.#authenticate = parts.authenticate;
     this.#acceptedKinds = parts.acceptedKinds;
     this.#wheel = parts.wheel;
-    this.#deadline = parts.wheel.schedule(this.#options.timeoutMs, () => this.#refuse(CLOSE.authTimeout, 'auth_timeout'));
-    this.#socket.send(frame('auth.required', { timeoutMs: this.#options.timeoutMs, methods: parts.acceptedKinds }));
+  }
+
+  /** Asks for the credential, and starts the deadline. */
+  start(): void {
+    const { timeoutMs } = this.#options;
+    this.#deadline = this.#wheel.schedule(timeoutMs, () => this.#refuse(CLOSE.authTimeout, 'auth_timeout'));
+    this.#socket.send(frame('auth.required', { timeoutMs, methods: this.#acceptedKinds }));
   }
 
   get isOver(): boolean {
@@ -101,7 +106,7 @@ export class FirstMessageGate {
     try {
       connection = await this.#authenticate(credential);
     } catch (error) {
-      const close = error instanceof HandshakeRefused ? (error.close ?? CLOSE.unauthorized) : CLOSE.error;
+      const close = error instanceof HandshakeRefused ? closeOf(error) : CLOSE.error;
       this.#refuse(close, error instanceof HandshakeRefused ? error.reason : 'verifier_failed');
       return;
     }
@@ -132,4 +137,12 @@ export class FirstMessageGate {
     this.#state = 'over';
     this.#wheel.cancel(this.#deadline);
   }
+}
+
+/** A refusal that is HTTP for everybody before 101 has no close code of its own: here the socket is open already. */
+function closeOf(refusal: HandshakeRefused): CloseCode {
+  if (refusal.close) return refusal.close;
+  if (refusal.refusal === 'rate_limited') return CLOSE.rateLimited;
+  if (refusal.refusal === 'draining') return CLOSE.restart;
+  return refusal.status === 503 ? CLOSE.tryLater : CLOSE.unauthorized;
 }

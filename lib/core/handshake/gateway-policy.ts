@@ -32,5 +32,5 @@ export function describePolicyDifference(a: GatewayPolicy, b: GatewayPolicy): st
 }
 
 function isSameSet(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((entry) => b.includes(entry));
+  return a.every((entry) => b.includes(entry)) && b.every((entry) => a.includes(entry));
 }

@@ -1,3 +1,5 @@
+import { isIPv6 } from 'node:net';
+
 /** A host name with its optional port, as in the Host header: lower case, without a trailing dot. */
 export interface HostName {
   readonly name: string;
@@ -6,7 +8,7 @@ export interface HostName {
 
 const LOOPBACK_NAMES: readonly string[] = ['localhost', '127.0.0.1', '[::1]'];
 const REG_NAME = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*$/;
-const IPV6_LITERAL = /^\[[0-9a-f:.]{2,45}\]$/;
+const IPV6_LITERAL = /^\[([0-9a-f:.]{2,45})\]$/;
 
 /** Reads a Host header; `null` when it is not one host name with an optional port (RFC 9112 §3.2). Never throws. */
 export function parseHost(header: string): HostName | null {
@@ -14,7 +16,7 @@ export function parseHost(header: string): HostName | null {
   if (!match) return null;
   const name = match[1]!.toLowerCase();
   const bare = name.endsWith('.') ? name.slice(0, -1) : name;
-  if (!REG_NAME.test(bare) && !IPV6_LITERAL.test(bare)) return null;
+  if (!REG_NAME.test(bare) && !isIPv6(IPV6_LITERAL.exec(bare)?.[1] ?? '')) return null;
   const port = match[2] === undefined ? undefined : Number(match[2]);
   if (port !== undefined && (port === 0 || port > 65_535)) return null;
   return { name: bare, port };

@@ -121,13 +121,17 @@ function resolveAlgorithms(given: unknown, problems: OptionProblems): readonly J
     return [];
   }
   for (const algorithm of given) {
-    if (/^(HS|RS|PS|ES)(256|384|512)$/.test(String(algorithm))) continue;
-    problems.report(describeAlgorithmProblem(String(algorithm)));
+    if (!isAlgorithm(algorithm)) problems.report(describeAlgorithmProblem(algorithm));
   }
-  return given as JwtAlgorithm[];
+  return given.filter(isAlgorithm);
 }
 
-function describeAlgorithmProblem(algorithm: string): string {
+function isAlgorithm(value: unknown): value is JwtAlgorithm {
+  return typeof value === 'string' && /^(HS|RS|PS|ES)(256|384|512)$/.test(value);
+}
+
+function describeAlgorithmProblem(algorithm: unknown): string {
+  if (typeof algorithm !== 'string') return `option "jwt.algorithms" lists ${describeType(algorithm)}: write names such as "HS256"`;
   if (/^none$/i.test(algorithm)) return 'option "jwt.algorithms" lists "none": unsigned tokens prove nothing';
   if (/^(EdDSA|Ed25519|Ed448)$/i.test(algorithm)) {
     return `option "jwt.algorithms" lists "${algorithm}", which jsonwebtoken cannot verify: use ES256, or a credential reader of your own`;

@@ -47,7 +47,8 @@ export class OriginPolicy {
 function canonicalOrigin(entry: string): string | null {
   let url: URL;
   try {
-    url = new URL(entry);
+    // A page is never on ws: or wss:, only its sockets are.
+    url = new URL(entry.replace(/^ws(?=s?:)/i, 'http'));
   } catch {
     return null;
   }

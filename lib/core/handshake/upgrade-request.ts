@@ -38,7 +38,8 @@ const SINGLETON_HEADERS: ReadonlySet<string> = new Set([
   'sec-websocket-version',
 ]);
 const KEY = /^[+/0-9A-Za-z]{22}==$/;
-const SUBPROTOCOL = /^[!#$%&'*+\-.0-9A-Z^_`|a-z~]+$/;
+/** A token between spaces and tabs; `String.trim()` takes more off than ws does, which reads the header after us. */
+const SUBPROTOCOL = /^[ \t]*([!#$%&'*+\-.0-9A-Z^_`|a-z~]+)[ \t]*$/;
 const FORBIDDEN_IN_PATH = /%(?:2e|2f|5c|00)|[^\x21-\x7e]|[\\#]/i;
 const MAX_EXTENSIONS_LENGTH = 1_024;
 const MAX_PROTOCOLS = 32;
@@ -133,8 +134,9 @@ function hasToken(header: string | undefined, token: string): boolean {
 /** RFC 6455 §4.1: a list of distinct tokens. */
 function readProtocols(header: string | undefined): readonly string[] {
   if (header === undefined) return [];
-  const protocols = header.split(',', MAX_PROTOCOLS + 1).map((part) => part.trim());
-  const isValid = protocols.length <= MAX_PROTOCOLS && protocols.every((protocol) => SUBPROTOCOL.test(protocol));
+  const parts = header.split(',', MAX_PROTOCOLS + 1);
+  const protocols = parts.flatMap((part) => SUBPROTOCOL.exec(part)?.[1] ?? []);
+  const isValid = parts.length <= MAX_PROTOCOLS && protocols.length === parts.length;
   if (!isValid || new Set(protocols).size !== protocols.length) {
     throw new HandshakeRefused('malformed_handshake', 'subprotocol_header');
   }

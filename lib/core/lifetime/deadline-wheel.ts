@@ -74,13 +74,15 @@ export class DeadlineWheel {
   sweep(): void {
     const now = this.#now();
     const current = this.#slotOf(now);
-    for (const slot of this.#slotsUpTo(current)) {
+    const slots = this.#slotsUpTo(current);
+    // First, so that what a callback schedules lies in a slot that is still to come.
+    this.#swept = current;
+    for (const slot of slots) {
       const due = this.#slots.get(slot);
       if (!due) continue;
       this.#slots.delete(slot);
       for (const deadline of due) this.#fireOrKeep(deadline, now);
     }
-    this.#swept = current;
   }
 
   /** After a long sleep of the machine there are more slots behind us than slots in use: go through those instead. */
@@ -92,6 +94,8 @@ export class DeadlineWheel {
   }
 
   #fireOrKeep(deadline: Deadline, now: number): void {
+    // Cancelled by the callback of another deadline in the same slot.
+    if (deadline.slot < 0) return;
     deadline.slot = -1;
     if (deadline.dueAt > now) {
       this.#insert(deadline);

@@ -244,21 +244,12 @@ export class ConnectionService {
   }
 
   #audit(connection: Connection, reasonCode: string, closeCode: number): void {
-    const { handshake, principal, session, credential } = connection;
     this.#options.audit.record({
+      ...connection.facts,
       event: EVENT_OF_REASON[reasonCode] ?? 'connection_closed',
       outcome: 'closed',
       reasonCode,
       closeCode,
-      connectionId: connection.id,
-      correlationId: handshake.correlationId,
-      ip: handshake.address,
-      ipSource: handshake.addressSource,
-      origin: handshake.origin,
-      path: handshake.path,
-      method: credential,
-      principal: principal.id,
-      sessionId: session?.id,
     });
   }
 }

@@ -67,10 +67,12 @@ export class SessionCookie {
 
   #attributes(transport: CookieTransport): string {
     const { sameSite, partitioned } = this.#options;
+    const secure = this.#isSecureOn(transport);
     const parts = ['Path=/', 'HttpOnly'];
-    if (this.#isSecureOn(transport)) parts.push('Secure');
+    if (secure) parts.push('Secure');
     parts.push(`SameSite=${sameSite[0]!.toUpperCase()}${sameSite.slice(1)}`);
-    if (partitioned) parts.push('Partitioned');
+    // Browsers drop a partitioned cookie that is not Secure.
+    if (partitioned && secure) parts.push('Partitioned');
     return parts.join('; ');
   }
 }

@@ -12,6 +12,9 @@ export interface RateDecision {
   readonly retryAfterMs: number;
 }
 
+/** The part of one by which sums of fractions may be over: it must not cost the last one of a burst. */
+const ROUNDING = 1e-3;
+
 const ALLOWED: RateDecision = { allowed: true, retryAfterMs: 0 };
 
 /**
@@ -39,7 +42,7 @@ export class GcraLimiter {
     const arrival = known === undefined || known < now ? now : known;
     const next = arrival + this.#emissionMs * cost;
     const over = next - this.#toleranceMs - now;
-    if (over > 0) return { allowed: false, retryAfterMs: Math.ceil(over) };
+    if (over > this.#emissionMs * ROUNDING) return { allowed: false, retryAfterMs: Math.ceil(over) };
     if (known !== undefined) this.#arrivals.delete(key);
     this.#arrivals.set(key, next);
     if (this.#arrivals.size > this.#maxKeys) this.#forgetOldest();

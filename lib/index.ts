@@ -1,0 +1,64 @@
+export type { AuditEvent, AuditEventName, AuditOutcome } from './core/audit/audit-event.js';
+export { CLOSE, type CloseCode, type CloseCodeScheme } from './core/close-code.js';
+export type { Connection, Handshake } from './core/connection.js';
+export {
+  SessionUnknown,
+  StoreUnavailable,
+  TicketError,
+  TicketMismatch,
+  TicketMissing,
+  TicketRateExceeded,
+  TicketUnknown,
+  TokenRejected,
+  TooManySessions,
+  WsAuthError,
+  WsAuthOptionsError,
+  type TicketBinding,
+  type WsAuthErrorCode,
+} from './core/errors.js';
+export type { JwtAlgorithm, JwtKeyMaterial, JwtOptions } from './core/handshake/jwt-options.js';
+export type { ExceptionCode, ExceptionData } from './core/message/exception-frame.js';
+export {
+  DEFAULT_OPTIONS,
+  type AuditOptions,
+  type BrowserRefusal,
+  type ConnectionOptions,
+  type CredentialKind,
+  type FirstMessageOptions,
+  type HandshakeOptions,
+  type LifetimeOptions,
+  type MessageOptions,
+  type ProxyOptions,
+  type SessionOptions,
+  type TicketOptions,
+  type WsAuthOptions,
+} from './core/options.js';
+export type { Principal, PrincipalInit } from './core/principal.js';
+export type { RevocationResult } from './core/revocation/revocation-log.js';
+export type { RevocationSelector, TokenReference } from './core/revocation/revocation-service.js';
+export { Connections as WsConnections, type ConnectionSelector } from './core/session/connections.js';
+export type { CookieOptions } from './core/session/cookie-options.js';
+export type { LiveSession, Session } from './core/session/session.js';
+export { SessionService as WsSessionService, type IssuedSession, type SessionInit } from './core/session/session-service.js';
+export {
+  TicketService as WsTicketService,
+  type IssuedTicket,
+  type TicketExpectation,
+  type TicketGrant,
+  type TicketInit,
+} from './core/ticket/ticket-service.js';
+export type { TicketUse } from './core/ticket/ticket-store.js';
+export { WsConnection, WsHandshake, WsPrincipal, WsSession } from './nest/decorators/parameters.decorator.js';
+export type { WsAuthPolicy, WsPublicPolicy } from './nest/decorators/ws-auth-policy.js';
+export { WsAuth } from './nest/decorators/ws-auth.decorator.js';
+export { WsPublic } from './nest/decorators/ws-public.decorator.js';
+export { WsRoles } from './nest/decorators/ws-roles.decorator.js';
+export type { MessageParser } from './nest/message-dispatcher.js';
+export { WsAuthAdapter, type WsAuthAdapterOptions } from './nest/ws-auth.adapter.js';
+export type { CallerAnswer, WsAuthControllerOptions } from './nest/ws-auth-controller-options.js';
+export { WsAuthEvents } from './nest/ws-auth.events.js';
+export { WsAuthHttpGuard } from './nest/ws-auth.http-guard.js';
+export type { WsAuthExtras } from './nest/ws-auth.module-definition.js';
+export { WsAuthModule } from './nest/ws-auth.module.js';
+export { wsConnection } from './nest/ws-connection.js';
+export { WsSessionCookie } from './nest/ws-session-cookie.js';

@@ -1,0 +1,84 @@
+import type { Type } from '@nestjs/common';
+import { isReservedEvent } from '../core/message/envelope.js';
+import { NEST, WS_AUTH_POLICY, WS_AUTH_PUBLIC, WS_AUTH_ROLES } from './ws-auth.constants.js';
+import type { WsAuthPolicy, WsPublicPolicy } from './decorators/ws-auth-policy.js';
+
+/** A gateway as its decorators declare it. */
+export interface DeclaredGateway {
+  readonly name: string;
+  /** 0 is the port of the application. */
+  readonly port: number;
+  /** The path as it is compared: a leading slash, no trailing one. */
+  readonly path: string;
+  readonly declaredPath: string | undefined;
+  /** `undefined` when neither `@WsAuth()` nor `@WsPublic()` is there. */
+  readonly access: 'authenticated' | 'public' | undefined;
+  readonly policy: WsAuthPolicy & WsPublicPolicy;
+  readonly roles: readonly string[];
+  /** What is wrong with the declaration itself. */
+  readonly problems: readonly string[];
+}
+
+/** Options of `@WebSocketGateway()` that would replace a part of the guard. */
+const FORBIDDEN_OPTIONS: Readonly<Record<string, string>> = {
+  verifyClient: 'a CredentialReader or a guard of your own takes its place',
+  handleProtocols: 'list the subprotocols in @WsAuth({ protocols: [...] })',
+  WebSocket: 'the library brings its own class, on which the fence stands',
+  server: 'the library builds the server',
+  noServer: 'the library builds the server',
+  clientTracking: 'the library keeps server.clients',
+};
+
+/** Reads what decorators wrote on a gateway class. */
+export function describeGateway(gateway: Type): DeclaredGateway {
+  const options = (Reflect.getMetadata(NEST.gatewayOptions, gateway) ?? {}) as { path?: string };
+  const policy = Reflect.getMetadata(WS_AUTH_POLICY, gateway) as WsAuthPolicy | undefined;
+  const publicPolicy = Reflect.getMetadata(WS_AUTH_PUBLIC, gateway) as WsPublicPolicy | undefined;
+  const roles = (Reflect.getMetadata(WS_AUTH_ROLES, gateway) ?? []) as readonly string[];
+  const access = policy ? 'authenticated' : publicPolicy ? 'public' : undefined;
+  const problems: string[] = [];
+  if (policy && publicPolicy) problems.push(`gateway ${gateway.name} has both @WsAuth() and @WsPublic(): keep one`);
+  for (const [name, instead] of Object.entries(FORBIDDEN_OPTIONS)) {
+    if (Object.hasOwn(options, name)) problems.push(`gateway ${gateway.name} sets the option "${name}": ${instead}`);
+  }
+  for (const { method, event, hasRoles } of messageHandlersOf(gateway)) {
+    if (access === 'authenticated' && isReservedEvent(event)) {
+      problems.push(`${gateway.name}.${method}() handles "${event}": events that begin with "auth" belong to the library, choose another name`);
+    }
+    if (access !== 'authenticated' && hasRoles) problems.push(rolesWithoutAuth(`${gateway.name}.${method}()`));
+  }
+  if (access !== 'authenticated' && roles.length > 0) problems.push(rolesWithoutAuth(`gateway ${gateway.name}`));
+  return {
+    name: gateway.name,
+    port: (Reflect.getMetadata(NEST.port, gateway) as number | undefined) ?? 0,
+    path: normalizeGatewayPath(options.path),
+    declaredPath: options.path,
+    access,
+    policy: policy ?? publicPolicy ?? {},
+    roles,
+    problems,
+  };
+}
+
+/** The path as the URL of a client has it; Nest's own rule. */
+export function normalizeGatewayPath(path: string | undefined): string {
+  if (!path) return '/';
+  return `/${path}`.replace(/\/+/g, '/').replace(/(.)\/$/, '$1');
+}
+
+function rolesWithoutAuth(place: string): string {
+  return `${place} has @WsRoles() without @WsAuth() on the gateway: nobody would be asked for a role, add @WsAuth()`;
+}
+
+function messageHandlersOf(gateway: Type): { method: string; event: string; hasRoles: boolean }[] {
+  const handlers = new Map<string, { method: string; event: string; hasRoles: boolean }>();
+  for (let prototype = gateway.prototype; prototype && prototype !== Object.prototype; prototype = Object.getPrototypeOf(prototype)) {
+    for (const method of Object.getOwnPropertyNames(prototype)) {
+      const value: unknown = Object.getOwnPropertyDescriptor(prototype, method)?.value;
+      if (typeof value !== 'function' || handlers.has(method) || !Reflect.hasMetadata(NEST.isMessageHandler, value)) continue;
+      const event: unknown = Reflect.getMetadata(NEST.message, value);
+      handlers.set(method, { method, event: String(event), hasRoles: Reflect.hasMetadata(WS_AUTH_ROLES, value) });
+    }
+  }
+  return [...handlers.values()];
+}

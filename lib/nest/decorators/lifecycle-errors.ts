@@ -1,0 +1,42 @@
+import { CLOSE } from '../../core/close-code.js';
+import { ENGINE_PROPERTY } from '../ws-auth.constants.js';
+import type { WsAuthEngine } from '../ws-auth.engine.js';
+import { findConnection } from '../ws-connection.js';
+
+type LifecycleMethod = (this: { [ENGINE_PROPERTY]?: WsAuthEngine }, client: unknown, ...rest: unknown[]) => unknown;
+
+/**
+ * Nest neither awaits nor catches `handleConnection` and `handleDisconnect`: what they throw ends the process, and leaves
+ * the client connected. On a guarded gateway it is logged, and a client whose `handleConnection` failed is closed 1011.
+ */
+export function containLifecycleErrors(prototype: object): void {
+  for (const name of ['handleConnection', 'handleDisconnect']) {
+    const original = (prototype as Record<string, unknown>)[name];
+    if (typeof original !== 'function') continue;
+    Object.defineProperty(prototype, name, {
+      value: contained(original as LifecycleMethod),
+      configurable: true,
+      writable: true,
+    });
+  }
+}
+
+function contained(original: LifecycleMethod): LifecycleMethod {
+  return function (client, ...rest) {
+    const fail = (error: unknown): void => endBrokenClient(this[ENGINE_PROPERTY], client, error);
+    try {
+      const result = original.call(this, client, ...rest);
+      return result instanceof Promise ? result.catch(fail) : result;
+    } catch (error) {
+      return fail(error);
+    }
+  };
+}
+
+/** A client that is none of ours is somebody's unit test: the error is the caller's. */
+function endBrokenClient(engine: WsAuthEngine | undefined, client: unknown, error: unknown): void {
+  const connection = findConnection(client);
+  if (!engine || !connection) throw error;
+  engine.reportError(error);
+  engine.connections.end(connection, { close: CLOSE.error, reason: 'handle_connection_failed' });
+}

@@ -1,0 +1,38 @@
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Handshake } from '../core/connection.js';
+import type { RawUpgrade } from '../core/handshake/upgrade-request.js';
+
+/** What the core reads of an upgrade request. */
+export function rawUpgradeOf(request: IncomingMessage): RawUpgrade {
+  const socket = request.socket as Socket & { encrypted?: boolean };
+  return {
+    method: request.method,
+    url: request.url,
+    httpVersionMajor: request.httpVersionMajor,
+    httpVersionMinor: request.httpVersionMinor,
+    headers: request.headers,
+    rawHeaders: request.rawHeaders,
+    remoteAddress: socket.remoteAddress,
+    localAddress: socket.localAddress,
+    encrypted: socket.encrypted === true,
+  };
+}
+
+/**
+ * Takes the credentials out of a request before ws and the application see it: the ticket out of the URL, and of the
+ * offered subprotocols all but the chosen one, which is then the only one that ws can answer with.
+ */
+export function stripRequest(request: IncomingMessage, handshake: Handshake): void {
+  const { path, query, protocol } = handshake;
+  request.url = query === '' ? path : `${path}?${query}`;
+  const name = 'sec-websocket-protocol';
+  if (protocol === '') delete request.headers[name];
+  else request.headers[name] = protocol;
+  let isFirst = true;
+  for (let index = 0; index < request.rawHeaders.length; index += 2) {
+    if (request.rawHeaders[index]!.toLowerCase() !== name) continue;
+    request.rawHeaders[index + 1] = isFirst ? protocol : '';
+    isFirst = false;
+  }
+}

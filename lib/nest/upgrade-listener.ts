@@ -1,0 +1,275 @@
+import type { IncomingMessage, Server as HttpServer } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { WebSocketServer } from 'ws';
+import { CLOSE, closeCodeIn, closeReason, type CloseCode } from '../core/close-code.js';
+import type { Connection } from '../core/connection.js';
+import { WS_AUTH_PROTOCOL } from '../core/handshake/credential-reader.js';
+import { FirstMessageGate, type FirstMessageSocket } from '../core/handshake/first-message.js';
+import type { GatewayPolicy } from '../core/handshake/gateway-policy.js';
+import { HandshakeAttempt } from '../core/handshake/handshake-attempt.js';
+import type { HandshakeDecision } from '../core/handshake/handshake-authenticator.js';
+import { HandshakeRefused } from '../core/handshake/refusal.js';
+import { authOkFrame } from './auth-ok-frame.js';
+import type { ForeignListeners } from './foreign-listeners.js';
+import type { GuardedSocket, SocketReceiver } from './guarded-socket.js';
+import { rawUpgradeOf, stripRequest } from './raw-upgrade.js';
+import { writeRefusal } from './refusal-response.js';
+import type { WsAuthEngine } from './ws-auth.engine.js';
+
+/** One path of a server: its ws server, its policy, and who takes its frames. */
+export interface UpgradePath {
+  readonly server: WebSocketServer;
+  readonly policy: GatewayPolicy;
+  readonly receiver: SocketReceiver;
+}
+
+/** A request on its way to a socket. */
+interface Upgrade {
+  readonly request: IncomingMessage;
+  readonly socket: Duplex;
+  readonly head: Buffer;
+  readonly attempt: HandshakeAttempt;
+}
+
+/**
+ * The one `upgrade` listener of an HTTP server. Whatever comes in is decided by the core, and answered here: with a
+ * connection, with a socket that waits for its first message, or with one whole refusal.
+ */
+export class UpgradeListener {
+  readonly #engine: WsAuthEngine;
+  readonly #foreign: ForeignListeners | undefined;
+  /** Builds sockets for browsers that are told by a close code why they were refused; Nest never hears of them. */
+  readonly #refuser: WebSocketServer;
+  readonly #paths = new Map<string, UpgradePath>();
+  readonly #attempts = new Set<HandshakeAttempt>();
+  readonly #waiting = new Set<GuardedSocket>();
+
+  constructor(engine: WsAuthEngine, refuser: WebSocketServer, foreign?: ForeignListeners) {
+    this.#engine = engine;
+    this.#refuser = refuser;
+    this.#foreign = foreign;
+    engine.onDrain(() => this.#letGo());
+  }
+
+  add(path: UpgradePath): void {
+    this.#paths.set(path.policy.path, path);
+  }
+
+  listen(server: HttpServer): void {
+    server.on('upgrade', this.listener);
+  }
+
+  /** The listener itself; a property, so that it can be told from others and taken off. */
+  readonly listener = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    if (this.#foreign?.takes(request)) {
+      this.#foreign.pass(request, socket, head);
+      return;
+    }
+    const attempt = new HandshakeAttempt();
+    // Before anything else: at this point the socket has no listeners, and one reset would end the process (HS-01).
+    socket.on('error', ignoreError);
+    const onGone = (): void => attempt.abort('client_gone');
+    socket.once('close', onGone);
+    socket.once('end', onGone);
+    this.#attempts.add(attempt);
+    void this.#decide({ request, socket, head, attempt }).finally(() => {
+      this.#attempts.delete(attempt);
+      socket.off('close', onGone);
+      socket.off('end', onGone);
+    });
+  };
+
+  async #decide(upgrade: Upgrade): Promise<void> {
+    const { request, attempt, socket } = upgrade;
+    const { wheel, authenticator, options } = this.#engine;
+    const deadline = wheel.schedule(options.handshake.timeoutMs, () => attempt.abort('timeout'));
+    const watch = setImmediate(() => watchForEnd(socket));
+    try {
+      const decision = await authenticator.authenticate(attempt, rawUpgradeOf(request), (path) => this.#paths.get(path)?.policy);
+      clearImmediate(watch);
+      this.#carryOut(upgrade, decision);
+    } catch (error) {
+      this.#fail(upgrade, error);
+    } finally {
+      clearImmediate(watch);
+      wheel.cancel(deadline);
+    }
+  }
+
+  #fail(upgrade: Upgrade, error: unknown): void {
+    if (error instanceof HandshakeRefused) return this.#refuse(upgrade, error);
+    // Not a decision but a fault, such as a server that ws would not upgrade: this socket pays for it, the node does not.
+    this.#engine.reportError(error);
+    upgrade.attempt.release();
+    upgrade.socket.destroy();
+  }
+
+  #carryOut(upgrade: Upgrade, decision: HandshakeDecision): void {
+    if (decision.kind === 'wait') return this.#openWaiting(upgrade);
+    this.#openDecided(upgrade, decision.kind === 'accept' ? decision.connection : undefined);
+  }
+
+  /** Accepted, or public: upgrade, and let Nest see the connection. */
+  #openDecided(upgrade: Upgrade, connection: Connection | undefined): void {
+    const path = this.#pathOf(upgrade);
+    const opened = this.#upgrade(upgrade, path.server, (client) => {
+      upgrade.attempt.release();
+      client.openTo(path.receiver, connection);
+      if (connection) this.#greet(connection, path.policy);
+      path.server.emit('connection', client, upgrade.request);
+    });
+    if (opened) return;
+    upgrade.attempt.release();
+    if (connection) this.#engine.connections.closed(connection, 1006);
+  }
+
+  /** Upgraded, and kept out of sight until the first message has proved who is there. */
+  #openWaiting(upgrade: Upgrade): void {
+    const { attempt } = upgrade;
+    const path = this.#pathOf(upgrade);
+    const release = this.#engine.authenticator.takeWaitingPlace(attempt);
+    const opened = this.#upgrade(upgrade, path.server, (client) => {
+      attempt.release();
+      attempt.holds(release);
+      path.server.clients.delete(client);
+      this.#waiting.add(client);
+      client.once('close', () => {
+        this.#forgetWaiting(client, attempt);
+        attempt.abort('client_gone');
+      });
+      client.gateBy(this.#makeGate(upgrade, path, client));
+    });
+    if (opened) return;
+    attempt.release();
+    release();
+  }
+
+  #makeGate(upgrade: Upgrade, path: UpgradePath, client: GuardedSocket): FirstMessageGate {
+    const { attempt } = upgrade;
+    const { authenticator, options, wheel } = this.#engine;
+    const kinds = (['bearer', 'ticket'] as const).filter((kind) => path.policy.credentials.has(kind));
+    const gate = new FirstMessageGate({
+      options: options.firstMessage,
+      acceptedKinds: kinds,
+      wheel,
+      authenticate: (credential) => authenticator.authenticateFirstMessage(attempt, credential),
+      socket: this.#gateSocket(upgrade, path, client),
+    });
+    gate.start();
+    return gate;
+  }
+
+  #gateSocket(upgrade: Upgrade, path: UpgradePath, client: GuardedSocket): FirstMessageSocket {
+    const { attempt, request } = upgrade;
+    return {
+      send: (text) => client.sendFromGate(text),
+      pause: () => client.pause(),
+      resume: () => client.resume(),
+      refuse: (close, reason) => {
+        attempt.abort('client_gone');
+        this.#closeRefused(client, attempt, close, reason);
+        client.releaseHeldClose();
+      },
+      withdraw: (connection) => this.#engine.connections.closed(connection, 1006),
+      open: (connection, held) => {
+        const hasGone = client.readyState !== client.OPEN && held.length === 0;
+        this.#forgetWaiting(client, attempt);
+        if (hasGone) return this.#engine.connections.closed(connection, 1006);
+        client.openTo(path.receiver, connection);
+        if (client.readyState === client.OPEN) path.server.clients.add(client);
+        this.#greet(connection, path.policy);
+        path.server.emit('connection', client, request);
+        for (const { data, isBinary } of held) path.receiver.receive(client, data, isBinary);
+        client.resume();
+        client.releaseHeldClose();
+      },
+    };
+  }
+
+  #forgetWaiting(client: GuardedSocket, attempt: HandshakeAttempt): void {
+    this.#waiting.delete(client);
+    attempt.release();
+  }
+
+  /** `auth.ok`, to clients that can be expected to know it. */
+  #greet(connection: Connection, policy: GatewayPolicy): void {
+    const speaksIt = policy.credentials.has('first-message') || connection.handshake.protocol === WS_AUTH_PROTOCOL;
+    if (speaksIt) connection.send(authOkFrame(connection, this.#engine.clock()));
+  }
+
+  #refuse(upgrade: Upgrade, refusal: HandshakeRefused): void {
+    const { socket, attempt } = upgrade;
+    const { authenticator } = this.#engine;
+    socket.once('close', () => attempt.release());
+    if (attempt.abortReason === 'client_gone' || socket.destroyed) {
+      authenticator.auditRefusal(attempt, refusal);
+      socket.destroy();
+      attempt.release();
+      return;
+    }
+    const close = authenticator.refusesByCloseCode(attempt, refusal) ? refusal.close : undefined;
+    if (close && this.#upgrade(upgrade, this.#refuser, (client) => {
+      this.#closeRefused(client, attempt, close, refusal.reason, refusal.retryAfterMs);
+    })) return;
+    authenticator.auditRefusal(attempt, refusal);
+    writeRefusal(socket, refusal, attempt.correlationId);
+  }
+
+  #closeRefused(
+    client: GuardedSocket,
+    attempt: HandshakeAttempt,
+    close: CloseCode,
+    reason: string,
+    retryAfterMs?: number,
+  ): void {
+    const code = closeCodeIn(this.#engine.options.closeCodes, close.code);
+    this.#engine.authenticator.auditClose(attempt, code, reason);
+    client.close(code, closeReason(close.word, { retryAfterMs, correlationId: attempt.correlationId }));
+  }
+
+  /** Hands the request to ws. @returns false when the socket could not be upgraded any more */
+  #upgrade({ request, socket, head, attempt }: Upgrade, server: WebSocketServer, use: (client: GuardedSocket) => void): boolean {
+    if (socket.destroyed || !socket.readable || !socket.writable || !attempt.handshake) return false;
+    stripRequest(request, attempt.handshake);
+    unwatch(socket);
+    socket.off('error', ignoreError);
+    let isUpgraded = false;
+    server.handleUpgrade(request, socket, head, (client) => {
+      isUpgraded = true;
+      use(client as unknown as GuardedSocket);
+    });
+    return isUpgraded;
+  }
+
+  #pathOf({ attempt }: Upgrade): UpgradePath {
+    return this.#paths.get(attempt.gateway!.path)!;
+  }
+
+  /** The node drains: what is undecided is refused, what waits is closed. */
+  #letGo(): void {
+    for (const attempt of this.#attempts) attempt.abort('shutdown');
+    for (const client of this.#waiting) client.close(CLOSE.restart.code, CLOSE.restart.word);
+  }
+
+  /** Cuts every socket that still waits for its first message. */
+  terminateWaiting(): void {
+    for (const client of this.#waiting) client.terminate();
+  }
+}
+
+function ignoreError(): void {
+  // The socket is destroyed by Node, and its `close` tells the attempt.
+}
+
+/** Reads nothing, and yet learns when a client that waits for the decision hangs up. */
+function watchForEnd(socket: Duplex): void {
+  socket.on('readable', readEnd);
+}
+
+function unwatch(socket: Duplex): void {
+  socket.off('readable', readEnd);
+}
+
+function readEnd(this: Duplex): void {
+  if (this.readableLength === 0) this.read();
+}

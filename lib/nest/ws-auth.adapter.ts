@@ -1,0 +1,186 @@
+import { createServer, type IncomingMessage, type Server as HttpServer, type ServerResponse } from 'node:http';
+import { type INestApplicationContext, Logger } from '@nestjs/common';
+import { ModulesContainer } from '@nestjs/core';
+import { WsAdapter } from '@nestjs/platform-ws';
+import type { MessageMappingProperties } from '@nestjs/websockets';
+import { WebSocketServer, type ServerOptions } from 'ws';
+import { WsAuthOptionsError } from '../core/errors.js';
+import { HandshakeRefused } from '../core/handshake/refusal.js';
+import { normalizeGatewayPath } from './declared-gateway.js';
+import { findEngine } from './find-engine.js';
+import { ForeignListeners } from './foreign-listeners.js';
+import { GuardedSocket, type BoundHandler } from './guarded-socket.js';
+import { MessageDispatcher, type MessageParser } from './message-dispatcher.js';
+import { formatRefusal } from './refusal-response.js';
+import { UpgradeListener } from './upgrade-listener.js';
+import type { WsAuthEngine } from './ws-auth.engine.js';
+
+/** Nest's number for "the port of the application". */
+const APPLICATION_PORT = 0;
+
+/** Limits of the frame layer; ws's own defaults fit messages of 100 MiB. */
+const FRAME_LIMITS = { maxFragments: 64, maxBufferedChunks: 1_024, maxPendingAutoPongs: 10 };
+
+/** How long a peer may take to answer the Close of an application that shuts down. */
+const SHUTDOWN_GRACE_MS = 250;
+
+/** Options of the adapter. */
+export interface WsAuthAdapterOptions {
+  /** Reads frames in a format of your own, as in Nest's `WsAdapter`; binary frames are then taken. */
+  messageParser?: MessageParser;
+}
+
+/** A port with its HTTP server. */
+interface Port {
+  readonly server: HttpServer;
+  readonly listener: UpgradeListener;
+}
+
+/**
+ * Nest's adapter for `ws`, with the guard built in. It builds every WebSocket server itself, from this library's own ws,
+ * and owns the one `upgrade` listener of each HTTP server, so that nothing gets to a gateway but through it.
+ *
+ * ```ts
+ * app.useWebSocketAdapter(new WsAuthAdapter(app));
+ * ```
+ */
+export class WsAuthAdapter extends WsAdapter {
+  readonly #modules: ModulesContainer;
+  readonly #parser: MessageParser | undefined;
+  readonly #ports = new Map<number, Port>();
+  readonly #dispatchLogger = new Logger('WsAuth');
+  #engine: WsAuthEngine | undefined;
+  #foreign: ForeignListeners | undefined;
+
+  /** @throws {WsAuthOptionsError} when the application does not import `WsAuthModule.forRoot()` */
+  constructor(app: INestApplicationContext, options: WsAuthAdapterOptions = {}) {
+    super(app, options as ConstructorParameters<typeof WsAdapter>[1]);
+    this.#modules = app.get(ModulesContainer);
+    this.#parser = options.messageParser;
+    if (!findEngine(this.#modules)) {
+      throw new WsAuthOptionsError(['WsAuthAdapter needs WsAuthModule: add WsAuthModule.forRoot({ ... }) to the imports of the root module']);
+    }
+  }
+
+  /** Builds the server of a path. Called by Nest for each pair of port and path. */
+  override create(port: number, options: Record<string, unknown> = {}): WebSocketServer {
+    const { namespace, server: _server, path, ...wsOptions } = options;
+    if (namespace !== undefined) {
+      throw new WsAuthOptionsError([`@WebSocketGateway({ namespace: "${String(namespace)}" }): ws has no namespaces, use "path"`]);
+    }
+    const engine = this.#loadEngine();
+    const guarded = engine.gateways
+      .load(this.#modules)
+      .find((candidate) => candidate.port === port && candidate.policy.path === normalizeGatewayPath(path as string | undefined));
+    if (!guarded) throw new WsAuthOptionsError([`no gateway is declared for the path "${String(path)}" on port ${port}`]);
+    const { listener } = this.#openPort(port, engine);
+    const server = this.#buildServer(wsOptions);
+    const receiver = new MessageDispatcher(engine, guarded.policy, this.#parser, this.#dispatchLogger);
+    listener.add({ server, policy: guarded.policy, receiver });
+    engine.markServed(guarded);
+    return server;
+  }
+
+  /** Keeps the handlers of a gateway with the socket; frames come to them through the dispatcher. */
+  override bindMessageHandlers(client: GuardedSocket, handlers: MessageMappingProperties[]): void {
+    client.tables.push(new Map(handlers.map(({ message, callback }) => [String(message), callback as BoundHandler])));
+  }
+
+  /** Ends what is connected to a server. Called by Nest when the application closes. */
+  override async close(server: WebSocketServer): Promise<void> {
+    this.#engine?.drain();
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    for (const { listener } of this.#ports.values()) listener.terminateWaiting();
+    const timer = setTimeout(() => {
+      for (const client of server.clients) client.terminate();
+    }, SHUTDOWN_GRACE_MS);
+    await closed;
+    clearTimeout(timer);
+  }
+
+  override async dispose(): Promise<void> {
+    const own = [...this.#ports].filter(([port]) => port !== APPLICATION_PORT);
+    await Promise.all(own.map(([, { server }]) => new Promise<void>((resolve) => server.close(() => resolve()))));
+    const application = this.#ports.get(APPLICATION_PORT);
+    application?.server.off('upgrade', application.listener.listener);
+    this.#ports.clear();
+    await super.dispose();
+  }
+
+  #loadEngine(): WsAuthEngine {
+    if (this.#engine) return this.#engine;
+    const engine = findEngine(this.#modules)!;
+    this.#foreign = new ForeignListeners(engine.options.handshake.foreignPaths);
+    engine.onStart(async () => this.#takeOverForeign());
+    return (this.#engine = engine);
+  }
+
+  #openPort(port: number, engine: WsAuthEngine): Port {
+    const known = this.#ports.get(port);
+    if (known) return known;
+    const isApplication = port === APPLICATION_PORT;
+    const server = isApplication ? (this.httpServer as HttpServer) : this.#createHttpServer(port, engine);
+    if (isApplication) tightenHeadersTimeout(server, engine.options.handshake.headersTimeoutMs);
+    const refuser = this.#buildServer({ clientTracking: false });
+    const listener = new UpgradeListener(engine, refuser, isApplication ? this.#foreign : undefined);
+    listener.listen(server);
+    const opened = { server, listener };
+    this.#ports.set(port, opened);
+    if (isApplication) this.#takeOverForeign();
+    return opened;
+  }
+
+  /** A server for a gateway with a port of its own. It speaks nothing but handshakes. */
+  #createHttpServer(port: number, engine: WsAuthEngine): HttpServer {
+    const { headersTimeoutMs } = engine.options.handshake;
+    const server = createServer(
+      {
+        headersTimeout: headersTimeoutMs,
+        requestTimeout: headersTimeoutMs * 1.5,
+        connectionsCheckingInterval: Math.max(100, headersTimeoutMs / 2),
+      },
+      answerPlainRequest,
+    );
+    const listening = new Promise<void>((resolve, reject) => {
+      server.once('listening', () => resolve());
+      server.once('error', (error) => reject(new WsAuthOptionsError([`a gateway cannot listen on port ${port}: ${error.message}`])));
+    });
+    listening.catch(() => {});
+    engine.onStart(() => listening);
+    server.listen(port);
+    return server;
+  }
+
+  #buildServer(wsOptions: Record<string, unknown>): WebSocketServer {
+    const { message, lifetime } = this.#loadEngine().options;
+    const options: ServerOptions & { closeTimeout: number } & typeof FRAME_LIMITS = {
+      ...FRAME_LIMITS,
+      maxPayload: message.maxPayloadBytes,
+      perMessageDeflate: false,
+      ...(wsOptions as ServerOptions),
+      noServer: true,
+      closeTimeout: lifetime.closeGraceMs,
+      WebSocket: GuardedSocket as unknown as ServerOptions['WebSocket'],
+    };
+    const server = new WebSocketServer(options);
+    server.on('error', (error) => this.#dispatchLogger.error(error));
+    return server;
+  }
+
+  #takeOverForeign(): void {
+    const application = this.#ports.get(APPLICATION_PORT);
+    if (!application) return;
+    const problem = this.#foreign?.adopt(application.server, application.listener.listener);
+    if (problem) throw new WsAuthOptionsError([problem]);
+  }
+}
+
+/** Only ever lowers it: Node's default of 60 s is long for a request that has not even a header yet (requirement HS-02). */
+function tightenHeadersTimeout(server: HttpServer, headersTimeoutMs: number): void {
+  if (server.headersTimeout === 0 || server.headersTimeout > headersTimeoutMs) server.headersTimeout = headersTimeoutMs;
+}
+
+function answerPlainRequest(_request: IncomingMessage, response: ServerResponse): void {
+  const refusal = new HandshakeRefused('upgrade_required', 'plain_request', { headers: { Upgrade: 'websocket' } });
+  response.socket?.end(formatRefusal(refusal, 'none'));
+}

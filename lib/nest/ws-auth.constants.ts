@@ -1,0 +1,46 @@
+/*
+ * Injection tokens and metadata keys. `Symbol.for` on purpose: should an application load the ESM and the CommonJS build
+ * at once, both find the same things, and a mixture fails closed instead of half working.
+ */
+
+/** The engine: everything that decides, built from the options. */
+export const WS_AUTH_ENGINE = Symbol.for('nestjs-ws-auth:engine');
+
+/** The options as the application gave them. */
+export const WS_AUTH_OPTIONS = Symbol.for('nestjs-ws-auth:options');
+
+/** What the application said about the ready-made controller. */
+export const WS_AUTH_CONTROLLER_OPTIONS = Symbol.for('nestjs-ws-auth:controller-options');
+
+/** Where a socket keeps its connection. */
+export const CONNECTION_KEY = Symbol.for('nestjs-ws-auth:connection');
+
+/** Where an HTTP request keeps its caller. */
+export const CALLER_KEY = Symbol.for('nestjs-ws-auth:caller');
+
+/** `@WsAuth()`: the policy of a gateway. */
+export const WS_AUTH_POLICY = 'WS_AUTH:POLICY';
+
+/** `@WsPublic()`: a gateway that is public on purpose. */
+export const WS_AUTH_PUBLIC = 'WS_AUTH:PUBLIC';
+
+/** `@WsRoles()` on gateways and handlers. */
+export const WS_AUTH_ROLES = 'WS_AUTH:ROLES';
+
+/**
+ * The property by which a gateway asks for the engine. Its name is what Nest prints when the module is missing, so it
+ * says what to do.
+ */
+export const ENGINE_PROPERTY = 'importWsAuthModuleForRoot';
+
+/** Keys of Nest's own metadata, the same in Nest 11 and 12; their import paths are not. */
+export const NEST = {
+  isGateway: 'websockets:is_gateway',
+  gatewayOptions: 'websockets:gateway_options',
+  port: 'port',
+  isMessageHandler: 'websockets:message_mapping',
+  message: 'message',
+  guards: '__guards__',
+  interceptors: '__interceptors__',
+  filters: '__exceptionFilters__',
+} as const;

@@ -1,0 +1,175 @@
+import { Logger } from '@nestjs/common';
+import type { ModulesContainer } from '@nestjs/core';
+import { AuditLog } from '../core/audit/audit-log.js';
+import { toLogLine } from '../core/audit/redaction.js';
+import { monotonicClock, systemClock, type Clock } from '../core/clock.js';
+import { CLOSE } from '../core/close-code.js';
+import { WsAuthOptionsError } from '../core/errors.js';
+import { HandshakeAuthenticator } from '../core/handshake/handshake-authenticator.js';
+import type { TokenVerifier } from '../core/handshake/token-verifier.js';
+import { newNodeId } from '../core/identifiers.js';
+import { DeadlineWheel } from '../core/lifetime/deadline-wheel.js';
+import type { ResolvedOptions } from '../core/options.js';
+import { RevocationService } from '../core/revocation/revocation-service.js';
+import { deriveSecretKeys, type SecretKeys } from '../core/secret-keys.js';
+import { CallerAuthenticator } from '../core/session/caller-authenticator.js';
+import { ConnectionService } from '../core/session/connection-service.js';
+import { SessionCookie } from '../core/session/session-cookie.js';
+import { SessionService } from '../core/session/session-service.js';
+import type { Stores } from '../core/stores.js';
+import { TicketService } from '../core/ticket/ticket-service.js';
+import { MemoryStores } from '../memory/memory-stores.js';
+import { GatewayRegistry, type GuardedPath } from './gateway-registry.js';
+import { JwtTokenVerifier } from './ws-auth.jwt-verifier.js';
+
+/** What tests put in the place of the real things. */
+export interface EngineParts {
+  readonly clock?: Clock;
+  readonly monotonic?: Clock;
+  readonly stores?: Stores;
+  readonly verifier?: TokenVerifier;
+}
+
+/** Everything that decides, wired together once for an application: the core, its stores and what the adapter built. */
+export class WsAuthEngine {
+  readonly options: ResolvedOptions;
+  readonly keys: SecretKeys;
+  readonly clock: Clock;
+  readonly node = newNodeId();
+  readonly wheel: DeadlineWheel;
+  readonly stores: Stores;
+  readonly audit: AuditLog;
+  readonly cookie: SessionCookie;
+  readonly verifier: TokenVerifier | undefined;
+  readonly connections: ConnectionService;
+  readonly revocations: RevocationService;
+  readonly sessions: SessionService;
+  readonly tickets: TicketService;
+  readonly callers: CallerAuthenticator;
+  readonly authenticator: HandshakeAuthenticator;
+  readonly gateways: GatewayRegistry;
+  readonly #logger = new Logger('WsAuth');
+  readonly #served = new Set<GuardedPath>();
+  readonly #drains: (() => void)[] = [];
+  readonly #starts: (() => Promise<void>)[] = [];
+
+  constructor(options: ResolvedOptions, parts: EngineParts = {}) {
+    const onError = (error: unknown): void => this.reportError(error);
+    this.options = options;
+    this.keys = deriveSecretKeys(options.secret);
+    this.clock = parts.clock ?? systemClock;
+    const monotonic = parts.monotonic ?? monotonicClock;
+    this.wheel = new DeadlineWheel({ now: monotonic, onError });
+    const { clock, node, wheel, keys } = this;
+    this.stores = parts.stores ?? new MemoryStores({ node, clock, rememberRevocationsMs: longestCredentialMs(options) });
+    this.audit = new AuditLog({ clock, node, referenceKey: keys.auditReference });
+    this.cookie = new SessionCookie(options.cookie);
+    this.verifier =
+      parts.verifier ?? (options.jwt && new JwtTokenVerifier(options.jwt, options.principalIdPattern, clock));
+    const { stores, audit, cookie, verifier } = this;
+    const userHashKey = keys.userHash;
+    const { principalIdPattern } = options;
+    this.connections = new ConnectionService({
+      stores,
+      audit,
+      clock,
+      wheel,
+      closeCodes: options.closeCodes,
+      sessionIdleMs: options.session.idleMs,
+      extendedByMessages: options.session.extendedBy === 'messages',
+      onError,
+    });
+    const { connections } = this;
+    this.revocations = new RevocationService({ stores, audit, clock, userHashKey, verifier });
+    const { revocations } = this;
+    const sessionLimits = options.session;
+    this.sessions = new SessionService({ stores, audit, revocations, userHashKey, principalIdPattern, limits: sessionLimits });
+    this.tickets = new TicketService({ stores, audit, clock, userHashKey, principalIdPattern, limits: options.ticket });
+    this.callers = new CallerAuthenticator({ stores, cookie, verifier, userHashKey });
+    this.authenticator = new HandshakeAuthenticator({
+      options,
+      stores,
+      connections,
+      cookie,
+      audit,
+      clock,
+      monotonic,
+      wheel,
+      userHashKey,
+      verifier,
+    });
+    this.gateways = new GatewayRegistry(options);
+    this.authenticator.setState('starting');
+    if (options.audit.log) this.audit.subscribe((event) => this.#logger.log(toLogLine(event)));
+    for (const warning of options.warnings) this.#logger.warn(warning);
+    if (!options.production && this.stores.kind === 'memory') {
+      this.#logger.warn('sessions, tickets and revocations are kept in the memory of this process: one node, gone at a restart');
+    }
+    wheel.start();
+  }
+
+  /** The adapter has built the server of this path. */
+  markServed(path: GuardedPath): void {
+    this.#served.add(path);
+  }
+
+  /**
+   * Looks whether every guarded gateway is served by an adapter of this library: called when Nest has made its servers.
+   *
+   * @throws {WsAuthOptionsError} when one is not, and would be open
+   */
+  assertServed(modules: ModulesContainer): void {
+    const unserved = this.gateways.load(modules).filter((path) => !this.#served.has(path) && path.policy.access === 'authenticated');
+    const names = unserved.flatMap(({ gateways }) => gateways.map(({ name }) => name));
+    if (names.length > 0) {
+      throw new WsAuthOptionsError([
+        `${names.join(', ')} ${names.length > 1 ? 'are' : 'is'} marked @WsAuth() but not served by WsAuthAdapter: ` +
+          'call app.useWebSocketAdapter(new WsAuthAdapter(app)) before app.init() or app.listen()',
+      ]);
+    }
+    for (const warning of this.gateways.warnings) this.#logger.warn(warning);
+  }
+
+  /** Tells the operator of a fault that is nobody's refusal. */
+  reportError(error: unknown): void {
+    this.#logger.error(error);
+  }
+
+  /** Something that must be ready before the first handshake is taken, such as a port. */
+  onStart(start: () => Promise<void>): void {
+    this.#starts.push(start);
+  }
+
+  /** Something that must let go of its sockets when the node drains. */
+  onDrain(drain: () => void): void {
+    this.#drains.push(drain);
+  }
+
+  /** Takes handshakes from now on. */
+  async start(): Promise<void> {
+    await this.stores.start();
+    for (const start of this.#starts) await start();
+    this.authenticator.setState(undefined);
+  }
+
+  /** Refuses new handshakes and tells every connection to go elsewhere. */
+  drain(): void {
+    this.authenticator.setState('draining');
+    for (const drain of this.#drains) drain();
+    for (const connection of this.connections.local()) {
+      this.connections.end(connection, { close: CLOSE.restart, reason: 'restart', retryAfterMs: Math.random() * 1_000 });
+    }
+    this.connections.flushCloses();
+  }
+
+  async stop(): Promise<void> {
+    this.wheel.stop();
+    await this.stores.stop();
+  }
+}
+
+/** Revocations are remembered for as long as anything lives that they could concern. */
+function longestCredentialMs(options: ResolvedOptions): number {
+  const tokenMs = options.jwt ? (options.jwt.maxAgeSeconds + options.jwt.clockToleranceSeconds) * 1_000 : 0;
+  return Math.max(options.session.absoluteMs, tokenMs, options.lifetime.maxMs) + 5 * 60_000;
+}
