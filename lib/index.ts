@@ -39,7 +39,11 @@ export type { RevocationSelector, TokenReference } from './core/revocation/revoc
 export { Connections as WsConnections, type ConnectionSelector } from './core/session/connections.js';
 export type { CookieOptions } from './core/session/cookie-options.js';
 export type { LiveSession, Session } from './core/session/session.js';
-export { SessionService as WsSessionService, type IssuedSession, type SessionInit } from './core/session/session-service.js';
+export {
+  SessionService as WsSessionService,
+  type IssuedSession,
+  type SessionInit,
+} from './core/session/session-service.js';
 export {
   TicketService as WsTicketService,
   type IssuedTicket,

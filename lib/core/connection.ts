@@ -54,7 +54,15 @@ export interface Grant {
 
 type ConnectionFacts = Pick<
   AuditRecord,
-  'connectionId' | 'correlationId' | 'ip' | 'ipSource' | 'origin' | 'path' | 'method' | 'principal' | 'sessionId'
+  | 'connectionId'
+  | 'correlationId'
+  | 'ip'
+  | 'ipSource'
+  | 'origin'
+  | 'path'
+  | 'method'
+  | 'principal'
+  | 'sessionId'
 >;
 
 type State = 'open' | 'fenced' | 'closed';

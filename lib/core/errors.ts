@@ -50,7 +50,10 @@ export class WsAuthOptionsError extends WsAuthError {
   readonly problems: readonly string[];
 
   constructor(problems: readonly string[]) {
-    super('invalid_options', `nestjs-ws-auth is not set up safely:\n${problems.map((line) => `  - ${line}`).join('\n')}`);
+    super(
+      'invalid_options',
+      `nestjs-ws-auth is not set up safely:\n${problems.map((line) => `  - ${line}`).join('\n')}`,
+    );
     this.problems = problems;
   }
 }
@@ -112,7 +115,11 @@ export class TicketRateExceeded extends WsAuthError {
   readonly retryAfterMs: number;
 
   constructor(retryAfterMs: number) {
-    super('ticket_rate_exceeded', 'too many tickets were issued for this session (ticket.maxPerMinute)', 'rate_limited');
+    super(
+      'ticket_rate_exceeded',
+      'too many tickets were issued for this session (ticket.maxPerMinute)',
+      'rate_limited',
+    );
     this.retryAfterMs = retryAfterMs;
   }
 }

@@ -26,7 +26,8 @@ export class OptionProblems {
   /** An object, or the empty one when the group was left out. */
   group(name: string, given: unknown): Record<string, unknown> {
     if (given === undefined) return {};
-    if (typeof given === 'object' && given !== null && !Array.isArray(given)) return given as Record<string, unknown>;
+    if (typeof given === 'object' && given !== null && !Array.isArray(given))
+      return given as Record<string, unknown>;
     this.report(`option "${name}" must be an object, received ${describeType(given)}`);
     return {};
   }
@@ -42,9 +43,16 @@ export class OptionProblems {
   }
 
   /** A whole number within bounds. */
-  count(path: string, given: unknown, fallback: number, minimum = 1, maximum = Number.MAX_SAFE_INTEGER): number {
+  count(
+    path: string,
+    given: unknown,
+    fallback: number,
+    minimum = 1,
+    maximum = Number.MAX_SAFE_INTEGER,
+  ): number {
     if (given === undefined) return fallback;
-    if (Number.isInteger(given) && (given as number) >= minimum && (given as number) <= maximum) return given as number;
+    if (Number.isInteger(given) && (given as number) >= minimum && (given as number) <= maximum)
+      return given as number;
     this.report(
       `option "${path}" must be a whole number from ${minimum} to ${maximum}, received ${describeValue(given)}`,
     );
@@ -61,7 +69,9 @@ export class OptionProblems {
   oneOf<T extends string>(path: string, given: unknown, allowed: readonly T[], fallback: T): T {
     if (given === undefined) return fallback;
     if (allowed.includes(given as T)) return given as T;
-    this.report(`option "${path}" must be one of ${allowed.map(quote).join(', ')}, received ${describeValue(given)}`);
+    this.report(
+      `option "${path}" must be one of ${allowed.map(quote).join(', ')}, received ${describeValue(given)}`,
+    );
     return fallback;
   }
 
@@ -88,7 +98,8 @@ export class OptionProblems {
 
 /** A value for an error message: short, on one line, and never a text that could be a secret. */
 export function describeValue(value: unknown): string {
-  if (typeof value === 'string') return value.length <= 60 ? JSON.stringify(value) : `a string of ${value.length} characters`;
+  if (typeof value === 'string')
+    return value.length <= 60 ? JSON.stringify(value) : `a string of ${value.length} characters`;
   if (typeof value === 'number' || typeof value === 'boolean' || value === null) return String(value);
   return describeType(value);
 }
@@ -111,7 +122,10 @@ function quote(text: string): string {
 }
 
 function nearestOf(key: string, known: readonly string[]): string | undefined {
-  const scored = known.map((name) => ({ name, distance: editDistance(key.toLowerCase(), name.toLowerCase()) }));
+  const scored = known.map((name) => ({
+    name,
+    distance: editDistance(key.toLowerCase(), name.toLowerCase()),
+  }));
   scored.sort((a, b) => a.distance - b.distance);
   const best = scored[0];
   return best && best.distance <= Math.max(2, Math.floor(key.length / 3)) ? best.name : undefined;

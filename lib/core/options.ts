@@ -5,7 +5,11 @@ import { parseCidr } from './handshake/client-address.js';
 import { parseHostEntry } from './handshake/host-policy.js';
 import { describeOriginProblem } from './handshake/origin-policy.js';
 import { resolveJwtOptions, type JwtOptions, type ResolvedJwtOptions } from './handshake/jwt-options.js';
-import { resolveCookieOptions, type CookieOptions, type ResolvedCookieOptions } from './session/cookie-options.js';
+import {
+  resolveCookieOptions,
+  type CookieOptions,
+  type ResolvedCookieOptions,
+} from './session/cookie-options.js';
 import { describeType, OptionProblems } from './option-rules.js';
 import { MIN_SECRET_BYTES } from './secret-keys.js';
 
@@ -263,7 +267,9 @@ export function resolveOptions(given: WsAuthOptions, environment: { production: 
   const problems = new OptionProblems();
   const warnings: string[] = [];
   if (typeof given !== 'object' || given === null) {
-    throw new WsAuthOptionsError([`WsAuthModule.forRoot() needs an options object, received ${describeType(given)}`]);
+    throw new WsAuthOptionsError([
+      `WsAuthModule.forRoot() needs an options object, received ${describeType(given)}`,
+    ]);
   }
   problems.refuseUnknownKeys('', given, TOP_LEVEL_KEYS);
   const { production } = environment;
@@ -277,7 +283,12 @@ export function resolveOptions(given: WsAuthOptions, environment: { production: 
     strict: problems.flag('strict', given.strict, false),
     production,
     principalIdPattern: resolvePattern(given.principalIdPattern, problems),
-    closeCodes: problems.oneOf('closeCodes', given.closeCodes, ['project', 'iana', 'policy-violation'], 'project'),
+    closeCodes: problems.oneOf(
+      'closeCodes',
+      given.closeCodes,
+      ['project', 'iana', 'policy-violation'],
+      'project',
+    ),
     allowMemoryStoreInProduction: problems.flag(
       'allowMemoryStoreInProduction',
       given.allowMemoryStoreInProduction,
@@ -301,7 +312,11 @@ export function resolveOptions(given: WsAuthOptions, environment: { production: 
 }
 
 /** Rules that no single option can break on its own. */
-function reportUnsafeCombinations(options: ResolvedOptions, problems: OptionProblems, warnings: string[]): void {
+function reportUnsafeCombinations(
+  options: ResolvedOptions,
+  problems: OptionProblems,
+  warnings: string[],
+): void {
   if (options.credentials.includes('bearer') && !options.jwt) {
     problems.report('option "jwt" is missing: "credentials" lists "bearer", so say how tokens are verified');
   }
@@ -317,16 +332,22 @@ function reportUnsafeCombinations(options: ResolvedOptions, problems: OptionProb
     );
   }
   if (options.session.idleMs > options.session.absoluteMs) {
-    problems.report('option "session.idleMs" is longer than "session.absoluteMs": a session could never be idle that long');
+    problems.report(
+      'option "session.idleMs" is longer than "session.absoluteMs": a session could never be idle that long',
+    );
   }
   if (options.handshake.verifyTimeoutMs > options.handshake.timeoutMs) {
-    problems.report('option "handshake.verifyTimeoutMs" is longer than "handshake.timeoutMs", which would always come first');
+    problems.report(
+      'option "handshake.verifyTimeoutMs" is longer than "handshake.timeoutMs", which would always come first',
+    );
   }
   if (options.handshake.timeoutMs > 15_000) {
     warnings.push('handshake.timeoutMs is above 15 seconds: slow clients hold their slots for that long');
   }
   if (options.firstMessage.maxBytes > options.message.maxPayloadBytes) {
-    problems.report('option "firstMessage.maxBytes" is above "message.maxPayloadBytes", which would always come first');
+    problems.report(
+      'option "firstMessage.maxBytes" is above "message.maxPayloadBytes", which would always come first',
+    );
   }
   if (options.strict && warnings.length > 0) {
     for (const warning of warnings) problems.report(`${warning} (refused because of strict: true)`);
@@ -384,16 +405,26 @@ function resolveSecret(given: unknown, problems: OptionProblems): string | Buffe
     }
     return given;
   }
-  problems.report(`option "secret" must be a string, a Buffer or a KeyObject, received ${describeType(given)}`);
+  problems.report(
+    `option "secret" must be a string, a Buffer or a KeyObject, received ${describeType(given)}`,
+  );
   return undefined;
 }
 
 function resolveHosts(given: unknown, problems: OptionProblems): readonly string[] | undefined {
   if (given === undefined) return undefined;
   const isHost = (entry: string) => parseHostEntry(entry) !== null;
-  const hosts = problems.strings('hosts', given, [], isHost, 'host names such as "app.example.com" or "localhost:3000"');
+  const hosts = problems.strings(
+    'hosts',
+    given,
+    [],
+    isHost,
+    'host names such as "app.example.com" or "localhost:3000"',
+  );
   if (Array.isArray(given) && given.length === 0) {
-    problems.report('option "hosts" is empty, so that every request would be refused: list the names, or leave it out');
+    problems.report(
+      'option "hosts" is empty, so that every request would be refused: list the names, or leave it out',
+    );
   }
   return hosts;
 }
@@ -417,7 +448,12 @@ function resolveHandshake(
   const rate = problems.group('handshake.connectRate', group.connectRate);
   problems.refuseUnknownKeys('handshake.connectRate', rate, Object.keys(defaults.connectRate));
   return {
-    missingOrigin: problems.oneOf('handshake.missingOrigin', group.missingOrigin, ['explicit', 'refuse'], defaults.missingOrigin),
+    missingOrigin: problems.oneOf(
+      'handshake.missingOrigin',
+      group.missingOrigin,
+      ['explicit', 'refuse'],
+      defaults.missingOrigin,
+    ),
     timeoutMs: problems.durationMs('handshake.timeoutMs', group.timeoutMs, defaults.timeoutMs, 120_000),
     verifyTimeoutMs: problems.durationMs(
       'handshake.verifyTimeoutMs',
@@ -431,7 +467,11 @@ function resolveHandshake(
       defaults.maxPendingPerAddress,
     ),
     maxHeaders: problems.count('handshake.maxHeaders', group.maxHeaders, defaults.maxHeaders, 10, 1_000),
-    headersTimeoutMs: problems.durationMs('handshake.headersTimeoutMs', group.headersTimeoutMs, defaults.headersTimeoutMs),
+    headersTimeoutMs: problems.durationMs(
+      'handshake.headersTimeoutMs',
+      group.headersTimeoutMs,
+      defaults.headersTimeoutMs,
+    ),
     requireTls: problems.flag('handshake.requireTls', group.requireTls, production),
     refuseBrowsersWith: problems.oneOf(
       'handshake.refuseBrowsersWith',
@@ -455,7 +495,11 @@ function resolveHandshake(
     ),
     connectRate: {
       limit: problems.count('handshake.connectRate.limit', rate.limit, defaults.connectRate.limit),
-      windowMs: problems.durationMs('handshake.connectRate.windowMs', rate.windowMs, defaults.connectRate.windowMs),
+      windowMs: problems.durationMs(
+        'handshake.connectRate.windowMs',
+        rate.windowMs,
+        defaults.connectRate.windowMs,
+      ),
       burst: problems.count('handshake.connectRate.burst', rate.burst, defaults.connectRate.burst),
     },
   };
@@ -463,7 +507,11 @@ function resolveHandshake(
 
 /** True for a subprotocol that may be chosen: a token of RFC 6455 §4.1, and not one that carries a credential. */
 export function isSubprotocol(name: string): boolean {
-  return SUBPROTOCOL_PATTERN.test(name) && !name.startsWith('ticket.ws-auth.') && !name.startsWith('base64url.bearer.ws-auth.');
+  return (
+    SUBPROTOCOL_PATTERN.test(name) &&
+    !name.startsWith('ticket.ws-auth.') &&
+    !name.startsWith('base64url.bearer.ws-auth.')
+  );
 }
 
 function resolveTicket(given: unknown, problems: OptionProblems): Required<TicketOptions> {
@@ -472,7 +520,13 @@ function resolveTicket(given: unknown, problems: OptionProblems): Required<Ticke
   problems.refuseUnknownKeys('ticket', group, Object.keys(defaults));
   return {
     ttlMs: problems.durationMs('ticket.ttlMs', group.ttlMs, defaults.ttlMs, MAX_TICKET_TTL_MS),
-    maxOutstanding: problems.count('ticket.maxOutstanding', group.maxOutstanding, defaults.maxOutstanding, 1, 1_000),
+    maxOutstanding: problems.count(
+      'ticket.maxOutstanding',
+      group.maxOutstanding,
+      defaults.maxOutstanding,
+      1,
+      1_000,
+    ),
     maxPerMinute: problems.count('ticket.maxPerMinute', group.maxPerMinute, defaults.maxPerMinute),
     requiresCookie: problems.flag('ticket.requiresCookie', group.requiresCookie, defaults.requiresCookie),
   };
@@ -485,7 +539,12 @@ function resolveSession(given: unknown, problems: OptionProblems): Required<Sess
   return {
     idleMs: problems.durationMs('session.idleMs', group.idleMs, defaults.idleMs),
     absoluteMs: problems.durationMs('session.absoluteMs', group.absoluteMs, defaults.absoluteMs),
-    extendedBy: problems.oneOf('session.extendedBy', group.extendedBy, ['messages', 'http'], defaults.extendedBy),
+    extendedBy: problems.oneOf(
+      'session.extendedBy',
+      group.extendedBy,
+      ['messages', 'http'],
+      defaults.extendedBy,
+    ),
     maxPerUser: problems.count('session.maxPerUser', group.maxPerUser, defaults.maxPerUser, 1, 10_000),
   };
 }
@@ -497,7 +556,12 @@ function resolveFirstMessage(given: unknown, problems: OptionProblems): Required
   return {
     timeoutMs: problems.durationMs('firstMessage.timeoutMs', group.timeoutMs, defaults.timeoutMs, 120_000),
     maxBytes: problems.count('firstMessage.maxBytes', group.maxBytes, defaults.maxBytes, 256),
-    maxHeldFrames: problems.count('firstMessage.maxHeldFrames', group.maxHeldFrames, defaults.maxHeldFrames, 0),
+    maxHeldFrames: problems.count(
+      'firstMessage.maxHeldFrames',
+      group.maxHeldFrames,
+      defaults.maxHeldFrames,
+      0,
+    ),
     maxHeldBytes: problems.count('firstMessage.maxHeldBytes', group.maxHeldBytes, defaults.maxHeldBytes, 0),
     maxWaiting: problems.count('firstMessage.maxWaiting', group.maxWaiting, defaults.maxWaiting),
     maxWaitingPerAddress: problems.count(
@@ -515,7 +579,12 @@ function resolveConnections(given: unknown, problems: OptionProblems): Required<
   return {
     maxPerSession: problems.count('connections.maxPerSession', group.maxPerSession, defaults.maxPerSession),
     maxPerUser: problems.count('connections.maxPerUser', group.maxPerUser, defaults.maxPerUser),
-    onLimit: problems.oneOf('connections.onLimit', group.onLimit, ['reject', 'replace-oldest'], defaults.onLimit),
+    onLimit: problems.oneOf(
+      'connections.onLimit',
+      group.onLimit,
+      ['reject', 'replace-oldest'],
+      defaults.onLimit,
+    ),
   };
 }
 
@@ -524,7 +593,13 @@ function resolveMessage(given: unknown, problems: OptionProblems): Required<Mess
   const group = problems.group('message', given);
   problems.refuseUnknownKeys('message', group, Object.keys(defaults));
   return {
-    maxPayloadBytes: problems.count('message.maxPayloadBytes', group.maxPayloadBytes, defaults.maxPayloadBytes, 256, 2 ** 30),
+    maxPayloadBytes: problems.count(
+      'message.maxPayloadBytes',
+      group.maxPayloadBytes,
+      defaults.maxPayloadBytes,
+      256,
+      2 ** 30,
+    ),
   };
 }
 
@@ -534,7 +609,12 @@ function resolveLifetime(given: unknown, problems: OptionProblems): Required<Lif
   problems.refuseUnknownKeys('lifetime', group, Object.keys(defaults));
   return {
     maxMs: problems.durationMs('lifetime.maxMs', group.maxMs, defaults.maxMs),
-    closeGraceMs: problems.durationMs('lifetime.closeGraceMs', group.closeGraceMs, defaults.closeGraceMs, 30_000),
+    closeGraceMs: problems.durationMs(
+      'lifetime.closeGraceMs',
+      group.closeGraceMs,
+      defaults.closeGraceMs,
+      30_000,
+    ),
   };
 }
 

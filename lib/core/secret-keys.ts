@@ -16,9 +16,12 @@ export const MIN_SECRET_BYTES = 32;
  *
  * @param secret the `secret` option; left out, a random one is used and nothing survives a restart or is shared.
  */
-export function deriveSecretKeys(secret: string | Buffer | KeyObject = randomBytes(MIN_SECRET_BYTES)): SecretKeys {
+export function deriveSecretKeys(
+  secret: string | Buffer | KeyObject = randomBytes(MIN_SECRET_BYTES),
+): SecretKeys {
   const material = secret instanceof KeyObject ? secret : createSecretKey(Buffer.from(secret));
-  const derive = (info: string) => createSecretKey(Buffer.from(hkdfSync('sha256', material, '', `nestjs-ws-auth ${info}`, 32)));
+  const derive = (info: string) =>
+    createSecretKey(Buffer.from(hkdfSync('sha256', material, '', `nestjs-ws-auth ${info}`, 32)));
   return { userHash: derive('user hash'), auditReference: derive('audit reference') };
 }
 

@@ -75,7 +75,8 @@ export class MemoryConnectionRegistry implements ConnectionRegistry {
       if (spent.outcome === 'mismatch') return { outcome: 'ticket_mismatch', binding: spent.binding };
       return this.#applicantOfTicket(basis.ticket.userHash, spent.record);
     }
-    if (basis.mode === 'session') return this.#applicantOfSession(basis.sessionId, basis.userHash, basis.tokenHash, undefined);
+    if (basis.mode === 'session')
+      return this.#applicantOfSession(basis.sessionId, basis.userHash, basis.tokenHash, undefined);
     const { principal, userHash, issuedAt, tokenHash } = basis;
     if (!this.#state.isCurrent(userHash, issuedAt, tokenHash)) return { outcome: 'revoked' };
     return { outcome: 'applicant', userHash, principal, session: undefined, ticket: undefined };
@@ -106,8 +107,12 @@ export class MemoryConnectionRegistry implements ConnectionRegistry {
     request: AdmissionRequest,
     sessionId: string | undefined,
   ): 'user' | 'session' | undefined {
-    const others = [...connections].filter(([id]) => id !== request.connectionId).map(([, connection]) => connection);
-    const ofSession = others.filter((connection) => sessionId !== undefined && connection.sessionId === sessionId);
+    const others = [...connections]
+      .filter(([id]) => id !== request.connectionId)
+      .map(([, connection]) => connection);
+    const ofSession = others.filter(
+      (connection) => sessionId !== undefined && connection.sessionId === sessionId,
+    );
     if (ofSession.length >= request.maxPerSession) return 'session';
     return others.length >= request.maxPerUser ? 'user' : undefined;
   }
@@ -116,7 +121,9 @@ export class MemoryConnectionRegistry implements ConnectionRegistry {
     connections: Map<string, RegisteredConnection>,
     sessionId: string | undefined,
   ): Admitted['evicted'] {
-    const candidates = [...connections].filter(([, { sessionId: of }]) => sessionId === undefined || of === sessionId);
+    const candidates = [...connections].filter(
+      ([, { sessionId: of }]) => sessionId === undefined || of === sessionId,
+    );
     const oldest = candidates.reduce((a, b) => (b[1].since < a[1].since ? b : a));
     connections.delete(oldest[0]);
     return { node: this.#state.node, connectionId: oldest[0] };

@@ -31,7 +31,13 @@ export class MemoryRevocationLog implements RevocationLog {
 
   async append(order: RevocationOrder, reason: string): Promise<RevocationReceipt> {
     const { sessions, cut, cutInclusive = false } = this.#carryOut(order);
-    const entry: RevocationEntry = Object.freeze({ id: this.#state.nextLogId(), order, cut, cutInclusive, reason });
+    const entry: RevocationEntry = Object.freeze({
+      id: this.#state.nextLogId(),
+      order,
+      cut,
+      cutInclusive,
+      reason,
+    });
     const sockets = this.#listeners.reduce((sum, listener) => sum + listener(entry), 0);
     this.#results.set(entry, { sockets, nodes: 1, pending: 0 });
     return { entry, sessions };

@@ -19,7 +19,12 @@ export class MemorySessionStore implements SessionStore {
     const authenticatedAt = draft.authenticatedAt === 0 ? Math.max(now, cut) : draft.authenticatedAt;
     if (authenticatedAt < cut || this.#state.session(draft.id)) return { outcome: 'stale' };
     if (this.#state.sessionsOf(userHash).length >= maxPerUser) return { outcome: 'too_many' };
-    const session = Object.freeze({ ...draft, createdAt: now, authenticatedAt, absoluteEndsAt: now + absoluteMs });
+    const session = Object.freeze({
+      ...draft,
+      createdAt: now,
+      authenticatedAt,
+      absoluteEndsAt: now + absoluteMs,
+    });
     this.#state.putSession(session, now + session.idleMs);
     return { outcome: 'created', session };
   }

@@ -166,7 +166,6 @@ export class MemoryState {
   }
 }
 
-
 function userOf(sessionId: string): string {
   return sessionId.slice(0, sessionId.indexOf('.'));
 }

@@ -20,7 +20,8 @@ export class MemoryTicketStore implements TicketStore {
 
   async issue(ticket: TicketIssue): Promise<TicketIssueResult> {
     const { record, userHash, hash } = ticket;
-    if (record.sessionId !== undefined && !this.#state.session(record.sessionId)) return { outcome: 'session_unknown' };
+    if (record.sessionId !== undefined && !this.#state.session(record.sessionId))
+      return { outcome: 'session_unknown' };
     const owner = record.sessionId ?? userHash;
     const decision = this.#rateOf(ticket.maxPerMinute).take(owner, this.#state.clock());
     if (!decision.allowed) return { outcome: 'rate', retryAfterMs: decision.retryAfterMs };

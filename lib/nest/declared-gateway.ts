@@ -37,17 +37,23 @@ export function describeGateway(gateway: Type): DeclaredGateway {
   const roles = (Reflect.getMetadata(WS_AUTH_ROLES, gateway) ?? []) as readonly string[];
   const access = policy ? 'authenticated' : publicPolicy ? 'public' : undefined;
   const problems: string[] = [];
-  if (policy && publicPolicy) problems.push(`gateway ${gateway.name} has both @WsAuth() and @WsPublic(): keep one`);
+  if (policy && publicPolicy)
+    problems.push(`gateway ${gateway.name} has both @WsAuth() and @WsPublic(): keep one`);
   for (const [name, instead] of Object.entries(FORBIDDEN_OPTIONS)) {
-    if (Object.hasOwn(options, name)) problems.push(`gateway ${gateway.name} sets the option "${name}": ${instead}`);
+    if (Object.hasOwn(options, name))
+      problems.push(`gateway ${gateway.name} sets the option "${name}": ${instead}`);
   }
   for (const { method, event, hasRoles } of messageHandlersOf(gateway)) {
     if (access === 'authenticated' && isReservedEvent(event)) {
-      problems.push(`${gateway.name}.${method}() handles "${event}": events that begin with "auth" belong to the library, choose another name`);
+      problems.push(
+        `${gateway.name}.${method}() handles "${event}": events that begin with "auth" belong to the library, choose another name`,
+      );
     }
-    if (access !== 'authenticated' && hasRoles) problems.push(rolesWithoutAuth(`${gateway.name}.${method}()`));
+    if (access !== 'authenticated' && hasRoles)
+      problems.push(rolesWithoutAuth(`${gateway.name}.${method}()`));
   }
-  if (access !== 'authenticated' && roles.length > 0) problems.push(rolesWithoutAuth(`gateway ${gateway.name}`));
+  if (access !== 'authenticated' && roles.length > 0)
+    problems.push(rolesWithoutAuth(`gateway ${gateway.name}`));
   return {
     name: gateway.name,
     port: (Reflect.getMetadata(NEST.port, gateway) as number | undefined) ?? 0,
@@ -72,12 +78,25 @@ function rolesWithoutAuth(place: string): string {
 
 function messageHandlersOf(gateway: Type): { method: string; event: string; hasRoles: boolean }[] {
   const handlers = new Map<string, { method: string; event: string; hasRoles: boolean }>();
-  for (let prototype = gateway.prototype; prototype && prototype !== Object.prototype; prototype = Object.getPrototypeOf(prototype)) {
+  for (
+    let prototype = gateway.prototype;
+    prototype && prototype !== Object.prototype;
+    prototype = Object.getPrototypeOf(prototype)
+  ) {
     for (const method of Object.getOwnPropertyNames(prototype)) {
       const value: unknown = Object.getOwnPropertyDescriptor(prototype, method)?.value;
-      if (typeof value !== 'function' || handlers.has(method) || !Reflect.hasMetadata(NEST.isMessageHandler, value)) continue;
+      if (
+        typeof value !== 'function' ||
+        handlers.has(method) ||
+        !Reflect.hasMetadata(NEST.isMessageHandler, value)
+      )
+        continue;
       const event: unknown = Reflect.getMetadata(NEST.message, value);
-      handlers.set(method, { method, event: String(event), hasRoles: Reflect.hasMetadata(WS_AUTH_ROLES, value) });
+      handlers.set(method, {
+        method,
+        event: String(event),
+        hasRoles: Reflect.hasMetadata(WS_AUTH_ROLES, value),
+      });
     }
   }
   return [...handlers.values()];

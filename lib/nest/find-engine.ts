@@ -10,9 +10,13 @@ import type { WsAuthEngine } from './ws-auth.engine.js';
  * @throws {WsAuthOptionsError} when `WsAuthModule.forRoot()` was imported more than once
  */
 export function findEngine(modules: ModulesContainer): WsAuthEngine | undefined {
-  const found = [...modules.values()].map((module) => module.providers.get(WS_AUTH_ENGINE)).filter((wrapper) => wrapper);
+  const found = [...modules.values()]
+    .map((module) => module.providers.get(WS_AUTH_ENGINE))
+    .filter((wrapper) => wrapper);
   if (found.length > 1) {
-    throw new WsAuthOptionsError(['WsAuthModule.forRoot() is imported more than once: import it in the root module only, it is global']);
+    throw new WsAuthOptionsError([
+      'WsAuthModule.forRoot() is imported more than once: import it in the root module only, it is global',
+    ]);
   }
   return found[0]?.instance as WsAuthEngine | undefined;
 }

@@ -125,5 +125,6 @@ export class GuardedSocket extends WebSocket implements ConnectionTransport {
 
 function refuseSend(rest: readonly unknown[]): void {
   const callback = rest.at(-1);
-  if (typeof callback === 'function') process.nextTick(callback as (error: Error) => void, new Error('the connection has ended'));
+  if (typeof callback === 'function')
+    process.nextTick(callback as (error: Error) => void, new Error('the connection has ended'));
 }

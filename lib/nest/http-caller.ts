@@ -15,7 +15,10 @@ export type HttpRequest = (IncomingMessage | { raw: IncomingMessage }) & { [CALL
 export function callerOf(request: HttpRequest): Caller {
   const caller = request[CALLER_KEY];
   if (caller) return caller;
-  throw new WsAuthError('handshake_refused', 'this request was not authenticated: put WsAuthHttpGuard on its controller');
+  throw new WsAuthError(
+    'handshake_refused',
+    'this request was not authenticated: put WsAuthHttpGuard on its controller',
+  );
 }
 
 /** Node's own request, under either framework. */

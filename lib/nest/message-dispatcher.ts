@@ -14,9 +14,14 @@ import { CONNECTION_KEY } from './ws-auth.constants.js';
 import type { WsAuthEngine } from './ws-auth.engine.js';
 
 /** Reads a frame: what Nest's `messageParser` option takes. Returning nothing drops the frame. */
-export type MessageParser = (data: string | Buffer | ArrayBuffer | Buffer[]) => { event: string; data: unknown } | void;
+export type MessageParser = (
+  data: string | Buffer | ArrayBuffer | Buffer[],
+) => { event: string; data: unknown } | void;
 
-const BAD_MESSAGE = exceptionFrame({ code: 'bad_message', message: 'not a message of the form {"event","data"}' });
+const BAD_MESSAGE = exceptionFrame({
+  code: 'bad_message',
+  message: 'not a message of the form {"event","data"}',
+});
 
 /** Brings the messages of open sockets to their handlers: fence, parse, envelope, handler, reply. */
 export class MessageDispatcher implements SocketReceiver {
@@ -27,7 +32,12 @@ export class MessageDispatcher implements SocketReceiver {
   readonly #refreshing = new WeakSet<Connection>();
 
   /** @param parser the application's own; left out, frames are JSON text and binary ones are refused */
-  constructor(engine: WsAuthEngine, policy: GatewayPolicy, parser: MessageParser | undefined, logger: Logger) {
+  constructor(
+    engine: WsAuthEngine,
+    policy: GatewayPolicy,
+    parser: MessageParser | undefined,
+    logger: Logger,
+  ) {
     this.#engine = engine;
     this.#policy = policy;
     this.#parser = parser;
@@ -45,7 +55,8 @@ export class MessageDispatcher implements SocketReceiver {
       socket.send(BAD_MESSAGE);
       return;
     }
-    if (connection && isReservedEvent(message.event)) return this.#receiveReserved(socket, connection, message);
+    if (connection && isReservedEvent(message.event))
+      return this.#receiveReserved(socket, connection, message);
     socket.emitToListeners(data, isBinary);
     this.#dispatch(socket, message);
   }
@@ -69,7 +80,8 @@ export class MessageDispatcher implements SocketReceiver {
   }
 
   #refuseBinary(socket: GuardedSocket, connection: Connection | undefined): void {
-    if (connection) this.#engine.connections.end(connection, { close: CLOSE.unsupported, reason: 'binary_frame' });
+    if (connection)
+      this.#engine.connections.end(connection, { close: CLOSE.unsupported, reason: 'binary_frame' });
     else socket.close(CLOSE.unsupported.code, CLOSE.unsupported.word);
   }
 
@@ -81,7 +93,8 @@ export class MessageDispatcher implements SocketReceiver {
       isKnown = true;
       void this.#handle(socket, handler, message);
     }
-    if (!isKnown) socket.send(exceptionFrame({ code: 'unknown_event', message: 'no handler for this event' }));
+    if (!isKnown)
+      socket.send(exceptionFrame({ code: 'unknown_event', message: 'no handler for this event' }));
   }
 
   /** Runs a handler through Nest's pipeline and sends what it returns, or what its Observable emits. */
@@ -108,7 +121,9 @@ export class MessageDispatcher implements SocketReceiver {
   /** `auth` and `auth.refresh` are the library's: no handler, listener or log ever holds a credential. */
   #receiveReserved(socket: GuardedSocket, connection: Connection, message: Envelope): void {
     if (message.event !== 'auth' && message.event !== 'auth.refresh') {
-      socket.send(exceptionFrame({ code: 'unknown_event', message: 'events that begin with "auth" are reserved' }));
+      socket.send(
+        exceptionFrame({ code: 'unknown_event', message: 'events that begin with "auth" are reserved' }),
+      );
       return;
     }
     const read = readCredentialData(message.data);
@@ -142,9 +157,18 @@ export class MessageDispatcher implements SocketReceiver {
   /** A bad credential ends the connection; a store that is away does not: the one it has is still good. */
   #endRefused(socket: GuardedSocket, connection: Connection, error: unknown): void {
     if (error instanceof HandshakeRefused && error.refusal !== 'unavailable') {
-      this.#engine.connections.end(connection, { close: error.close ?? CLOSE.unauthorized, reason: error.reason });
+      this.#engine.connections.end(connection, {
+        close: error.close ?? CLOSE.unauthorized,
+        reason: error.reason,
+      });
       return;
     }
-    socket.send(exceptionFrame({ code: 'try_later', message: 'the credential could not be checked', event: 'auth.refresh' }));
+    socket.send(
+      exceptionFrame({
+        code: 'try_later',
+        message: 'the credential could not be checked',
+        event: 'auth.refresh',
+      }),
+    );
   }
 }

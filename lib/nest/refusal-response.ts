@@ -33,7 +33,9 @@ export function formatRefusal(refusal: HandshakeRefused, correlationId: string):
     'Content-Length': String(Buffer.byteLength(body)),
     'Cache-Control': 'no-store',
     'X-Content-Type-Options': 'nosniff',
-    ...(retryAfterMs === undefined ? {} : { 'Retry-After': String(Math.max(1, Math.ceil(retryAfterMs / 1_000))) }),
+    ...(retryAfterMs === undefined
+      ? {}
+      : { 'Retry-After': String(Math.max(1, Math.ceil(retryAfterMs / 1_000))) }),
     ...refusal.headers,
   };
   const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? title}`];

@@ -85,7 +85,11 @@ export class UpgradeListener {
     const deadline = wheel.schedule(options.handshake.timeoutMs, () => attempt.abort('timeout'));
     const watch = setImmediate(() => watchForEnd(socket));
     try {
-      const decision = await authenticator.authenticate(attempt, rawUpgradeOf(request), (path) => this.#paths.get(path)?.policy);
+      const decision = await authenticator.authenticate(
+        attempt,
+        rawUpgradeOf(request),
+        (path) => this.#paths.get(path)?.policy,
+      );
       clearImmediate(watch);
       this.#carryOut(upgrade, decision);
     } catch (error) {
@@ -193,7 +197,8 @@ export class UpgradeListener {
 
   /** `auth.ok`, to clients that can be expected to know it. */
   #greet(connection: Connection, policy: GatewayPolicy): void {
-    const speaksIt = policy.credentials.has('first-message') || connection.handshake.protocol === WS_AUTH_PROTOCOL;
+    const speaksIt =
+      policy.credentials.has('first-message') || connection.handshake.protocol === WS_AUTH_PROTOCOL;
     if (speaksIt) connection.send(authOkFrame(connection, this.#engine.clock()));
   }
 
@@ -208,9 +213,13 @@ export class UpgradeListener {
       return;
     }
     const close = authenticator.refusesByCloseCode(attempt, refusal) ? refusal.close : undefined;
-    if (close && this.#upgrade(upgrade, this.#refuser, (client) => {
-      this.#closeRefused(client, attempt, close, refusal.reason, refusal.retryAfterMs);
-    })) return;
+    if (
+      close &&
+      this.#upgrade(upgrade, this.#refuser, (client) => {
+        this.#closeRefused(client, attempt, close, refusal.reason, refusal.retryAfterMs);
+      })
+    )
+      return;
     authenticator.auditRefusal(attempt, refusal);
     writeRefusal(socket, refusal, attempt.correlationId);
   }
@@ -228,7 +237,11 @@ export class UpgradeListener {
   }
 
   /** Hands the request to ws. @returns false when the socket could not be upgraded any more */
-  #upgrade({ request, socket, head, attempt }: Upgrade, server: WebSocketServer, use: (client: GuardedSocket) => void): boolean {
+  #upgrade(
+    { request, socket, head, attempt }: Upgrade,
+    server: WebSocketServer,
+    use: (client: GuardedSocket) => void,
+  ): boolean {
     if (socket.destroyed || !socket.readable || !socket.writable || !attempt.handshake) return false;
     stripRequest(request, attempt.handshake);
     unwatch(socket);

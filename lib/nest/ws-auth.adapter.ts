@@ -1,4 +1,9 @@
-import { createServer, type IncomingMessage, type Server as HttpServer, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type Server as HttpServer,
+  type ServerResponse,
+} from 'node:http';
 import { type INestApplicationContext, Logger } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import { WsAdapter } from '@nestjs/platform-ws';
@@ -58,7 +63,9 @@ export class WsAuthAdapter extends WsAdapter {
     this.#modules = app.get(ModulesContainer);
     this.#parser = options.messageParser;
     if (!findEngine(this.#modules)) {
-      throw new WsAuthOptionsError(['WsAuthAdapter needs WsAuthModule: add WsAuthModule.forRoot({ ... }) to the imports of the root module']);
+      throw new WsAuthOptionsError([
+        'WsAuthAdapter needs WsAuthModule: add WsAuthModule.forRoot({ ... }) to the imports of the root module',
+      ]);
     }
   }
 
@@ -66,13 +73,20 @@ export class WsAuthAdapter extends WsAdapter {
   override create(port: number, options: Record<string, unknown> = {}): WebSocketServer {
     const { namespace, server: _server, path, ...wsOptions } = options;
     if (namespace !== undefined) {
-      throw new WsAuthOptionsError([`@WebSocketGateway({ namespace: "${String(namespace)}" }): ws has no namespaces, use "path"`]);
+      throw new WsAuthOptionsError([
+        `@WebSocketGateway({ namespace: "${String(namespace)}" }): ws has no namespaces, use "path"`,
+      ]);
     }
     const engine = this.#loadEngine();
     const guarded = engine.gateways
       .load(this.#modules)
-      .find((candidate) => candidate.port === port && candidate.policy.path === normalizeGatewayPath(path as string | undefined));
-    if (!guarded) throw new WsAuthOptionsError([`no gateway is declared for the path "${String(path)}" on port ${port}`]);
+      .find(
+        (candidate) =>
+          candidate.port === port &&
+          candidate.policy.path === normalizeGatewayPath(path as string | undefined),
+      );
+    if (!guarded)
+      throw new WsAuthOptionsError([`no gateway is declared for the path "${String(path)}" on port ${port}`]);
     const { listener } = this.#openPort(port, engine);
     const server = this.#buildServer(wsOptions);
     const receiver = new MessageDispatcher(engine, guarded.policy, this.#parser, this.#dispatchLogger);
@@ -83,7 +97,9 @@ export class WsAuthAdapter extends WsAdapter {
 
   /** Keeps the handlers of a gateway with the socket; frames come to them through the dispatcher. */
   override bindMessageHandlers(client: GuardedSocket, handlers: MessageMappingProperties[]): void {
-    client.tables.push(new Map(handlers.map(({ message, callback }) => [String(message), callback as BoundHandler])));
+    client.tables.push(
+      new Map(handlers.map(({ message, callback }) => [String(message), callback as BoundHandler])),
+    );
   }
 
   /** Ends what is connected to a server. Called by Nest when the application closes. */
@@ -100,7 +116,9 @@ export class WsAuthAdapter extends WsAdapter {
 
   override async dispose(): Promise<void> {
     const own = [...this.#ports].filter(([port]) => port !== APPLICATION_PORT);
-    await Promise.all(own.map(([, { server }]) => new Promise<void>((resolve) => server.close(() => resolve()))));
+    await Promise.all(
+      own.map(([, { server }]) => new Promise<void>((resolve) => server.close(() => resolve()))),
+    );
     const application = this.#ports.get(APPLICATION_PORT);
     application?.server.off('upgrade', application.listener.listener);
     this.#ports.clear();
@@ -143,7 +161,9 @@ export class WsAuthAdapter extends WsAdapter {
     );
     const listening = new Promise<void>((resolve, reject) => {
       server.once('listening', () => resolve());
-      server.once('error', (error) => reject(new WsAuthOptionsError([`a gateway cannot listen on port ${port}: ${error.message}`])));
+      server.once('error', (error) =>
+        reject(new WsAuthOptionsError([`a gateway cannot listen on port ${port}: ${error.message}`])),
+      );
     });
     listening.catch(() => {});
     engine.onStart(() => listening);
@@ -177,10 +197,13 @@ export class WsAuthAdapter extends WsAdapter {
 
 /** Only ever lowers it: Node's default of 60 s is long for a request that has not even a header yet (requirement HS-02). */
 function tightenHeadersTimeout(server: HttpServer, headersTimeoutMs: number): void {
-  if (server.headersTimeout === 0 || server.headersTimeout > headersTimeoutMs) server.headersTimeout = headersTimeoutMs;
+  if (server.headersTimeout === 0 || server.headersTimeout > headersTimeoutMs)
+    server.headersTimeout = headersTimeoutMs;
 }
 
 function answerPlainRequest(_request: IncomingMessage, response: ServerResponse): void {
-  const refusal = new HandshakeRefused('upgrade_required', 'plain_request', { headers: { Upgrade: 'websocket' } });
+  const refusal = new HandshakeRefused('upgrade_required', 'plain_request', {
+    headers: { Upgrade: 'websocket' },
+  });
   response.socket?.end(formatRefusal(refusal, 'none'));
 }

@@ -105,7 +105,9 @@ export class WsAuthController {
     this.#admitOrigin(request, response);
     const ticket = (body as { ticket?: unknown } | null | undefined)?.ticket;
     try {
-      const grant = await this.#engine.tickets.consume(typeof ticket === 'string' ? ticket : undefined, { use: 'cookie' });
+      const grant = await this.#engine.tickets.consume(typeof ticket === 'string' ? ticket : undefined, {
+        use: 'cookie',
+      });
       if (grant.sessionToken === undefined) throw new UnauthorizedException();
       response.header('Set-Cookie', this.#engine.cookie.issueCrossSite(grant.sessionToken));
     } catch (error) {
@@ -117,7 +119,10 @@ export class WsAuthController {
   @Post('logout')
   @HttpCode(204)
   @Header('Cache-Control', 'no-store')
-  async logout(@Req() request: HttpRequest, @Res({ passthrough: true }) response: HttpResponse): Promise<void> {
+  async logout(
+    @Req() request: HttpRequest,
+    @Res({ passthrough: true }) response: HttpResponse,
+  ): Promise<void> {
     this.#admitOrigin(request, response);
     const { session } = await this.#callerOf(request);
     if (!session) throw new ConflictException('this credential has no session to end');
@@ -218,10 +223,19 @@ export class WsAuthController {
     if ('session' in answer) {
       const session = await this.#engine.sessions.get(answer.session);
       if (!session) return null;
-      return { ...none, principal: principalOfSession(session), session, authenticatedAt: session.authenticatedAt };
+      return {
+        ...none,
+        principal: principalOfSession(session),
+        session,
+        authenticatedAt: session.authenticatedAt,
+      };
     }
     const principal = createPrincipal(answer.principal, this.#engine.options.principalIdPattern);
-    if (!principal) throw new WsAuthError('invalid_principal', 'controller.authenticate() returned a principal that is not valid');
+    if (!principal)
+      throw new WsAuthError(
+        'invalid_principal',
+        'controller.authenticate() returned a principal that is not valid',
+      );
     return { ...none, principal, session: undefined, authenticatedAt: this.#engine.clock() };
   }
 
@@ -246,7 +260,8 @@ export class WsAuthController {
 function readTicketBody(body: unknown): { path: unknown; use: 'connect' | 'cookie' } {
   if (body === undefined || body === null) return { path: undefined, use: 'connect' };
   const { path, use = 'connect' } = body as { path?: unknown; use?: unknown };
-  if (use !== 'connect' && use !== 'cookie') throw new BadRequestException('"use" must be "connect" or "cookie"');
+  if (use !== 'connect' && use !== 'cookie')
+    throw new BadRequestException('"use" must be "connect" or "cookie"');
   return { path, use };
 }
 
@@ -257,6 +272,7 @@ function toHttpException(error: unknown, response: HttpResponse): unknown {
     return new HttpException('Too Many Requests', 429);
   }
   if (error instanceof TicketError || error instanceof SessionUnknown) return new UnauthorizedException();
-  if (error instanceof WsAuthError && error.code === 'invalid_selector') return new BadRequestException(error.message);
+  if (error instanceof WsAuthError && error.code === 'invalid_selector')
+    return new BadRequestException(error.message);
   return error;
 }

@@ -61,7 +61,8 @@ export class WsAuthEngine {
     const monotonic = parts.monotonic ?? monotonicClock;
     this.wheel = new DeadlineWheel({ now: monotonic, onError });
     const { clock, node, wheel, keys } = this;
-    this.stores = parts.stores ?? new MemoryStores({ node, clock, rememberRevocationsMs: longestCredentialMs(options) });
+    this.stores =
+      parts.stores ?? new MemoryStores({ node, clock, rememberRevocationsMs: longestCredentialMs(options) });
     this.audit = new AuditLog({ clock, node, referenceKey: keys.auditReference });
     this.cookie = new SessionCookie(options.cookie);
     this.verifier =
@@ -83,8 +84,22 @@ export class WsAuthEngine {
     this.revocations = new RevocationService({ stores, audit, clock, userHashKey, verifier });
     const { revocations } = this;
     const sessionLimits = options.session;
-    this.sessions = new SessionService({ stores, audit, revocations, userHashKey, principalIdPattern, limits: sessionLimits });
-    this.tickets = new TicketService({ stores, audit, clock, userHashKey, principalIdPattern, limits: options.ticket });
+    this.sessions = new SessionService({
+      stores,
+      audit,
+      revocations,
+      userHashKey,
+      principalIdPattern,
+      limits: sessionLimits,
+    });
+    this.tickets = new TicketService({
+      stores,
+      audit,
+      clock,
+      userHashKey,
+      principalIdPattern,
+      limits: options.ticket,
+    });
     this.callers = new CallerAuthenticator({ stores, cookie, verifier, userHashKey });
     this.authenticator = new HandshakeAuthenticator({
       options,
@@ -103,7 +118,9 @@ export class WsAuthEngine {
     if (options.audit.log) this.audit.subscribe((event) => this.#logger.log(toLogLine(event)));
     for (const warning of options.warnings) this.#logger.warn(warning);
     if (!options.production && this.stores.kind === 'memory') {
-      this.#logger.warn('sessions, tickets and revocations are kept in the memory of this process: one node, gone at a restart');
+      this.#logger.warn(
+        'sessions, tickets and revocations are kept in the memory of this process: one node, gone at a restart',
+      );
     }
     wheel.start();
   }
@@ -119,7 +136,9 @@ export class WsAuthEngine {
    * @throws {WsAuthOptionsError} when one is not, and would be open
    */
   assertServed(modules: ModulesContainer): void {
-    const unserved = this.gateways.load(modules).filter((path) => !this.#served.has(path) && path.policy.access === 'authenticated');
+    const unserved = this.gateways
+      .load(modules)
+      .filter((path) => !this.#served.has(path) && path.policy.access === 'authenticated');
     const names = unserved.flatMap(({ gateways }) => gateways.map(({ name }) => name));
     if (names.length > 0) {
       throw new WsAuthOptionsError([
@@ -157,7 +176,11 @@ export class WsAuthEngine {
     this.authenticator.setState('draining');
     for (const drain of this.#drains) drain();
     for (const connection of this.connections.local()) {
-      this.connections.end(connection, { close: CLOSE.restart, reason: 'restart', retryAfterMs: Math.random() * 1_000 });
+      this.connections.end(connection, {
+        close: CLOSE.restart,
+        reason: 'restart',
+        retryAfterMs: Math.random() * 1_000,
+      });
     }
     this.connections.flushCloses();
   }

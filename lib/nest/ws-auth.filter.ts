@@ -35,14 +35,16 @@ export class WsAuthExceptionFilter implements ExceptionFilter {
   #describe(exception: unknown): ExceptionData {
     if (exception instanceof MessageRefused) return { code: exception.code, message: exception.message };
     if (exception instanceof WsException) return describeWsException(exception.getError());
-    if (exception instanceof HttpException && exception.getStatus() < 500) return describeHttpException(exception);
+    if (exception instanceof HttpException && exception.getStatus() < 500)
+      return describeHttpException(exception);
     this.#logger.error(exception);
     return { code: 'internal', message: 'internal error' };
   }
 }
 
 function describeWsException(error: string | object): ExceptionData {
-  if (typeof error === 'string') return { code: error === NEST_FORBIDDEN ? 'forbidden' : 'bad_request', message: error };
+  if (typeof error === 'string')
+    return { code: error === NEST_FORBIDDEN ? 'forbidden' : 'bad_request', message: error };
   const { code, message } = error as { code?: unknown; message?: unknown };
   return {
     code: typeof code === 'string' ? code : 'bad_request',
@@ -53,7 +55,13 @@ function describeWsException(error: string | object): ExceptionData {
 function describeHttpException(exception: HttpException): ExceptionData {
   const code = CODE_OF_STATUS[exception.getStatus()] ?? 'bad_request';
   const response = exception.getResponse();
-  const messages: unknown = typeof response === 'object' ? (response as { message?: unknown }).message : response;
-  if (!Array.isArray(messages)) return { code, message: typeof messages === 'string' ? messages : exception.message };
-  return { code, message: 'validation failed', errors: messages.filter((entry) => typeof entry === 'string') };
+  const messages: unknown =
+    typeof response === 'object' ? (response as { message?: unknown }).message : response;
+  if (!Array.isArray(messages))
+    return { code, message: typeof messages === 'string' ? messages : exception.message };
+  return {
+    code,
+    message: 'validation failed',
+    errors: messages.filter((entry) => typeof entry === 'string'),
+  };
 }

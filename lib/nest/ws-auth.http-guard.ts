@@ -51,7 +51,8 @@ export class WsAuthHttpGuard implements CanActivate {
     const raw = rawRequestOf(request);
     const { origin } = raw.headers;
     if (origin === undefined || SAFE_METHODS.includes(raw.method ?? '')) return;
-    if (origin === this.#transport.read(raw).ownOrigin || this.#engine.options.origins.includes(origin)) return;
+    if (origin === this.#transport.read(raw).ownOrigin || this.#engine.options.origins.includes(origin))
+      return;
     throw new ForbiddenException();
   }
 
@@ -59,10 +60,16 @@ export class WsAuthHttpGuard implements CanActivate {
     const raw = rawRequestOf(request);
     const { authorization, cookie } = raw.headers;
     try {
-      return await this.#engine.callers.authenticate({ authorization, cookie, transport: this.#transport.read(raw) });
+      return await this.#engine.callers.authenticate({
+        authorization,
+        cookie,
+        transport: this.#transport.read(raw),
+      });
     } catch (error) {
       if (error instanceof StoreUnavailable) throw new ServiceUnavailableException();
-      throw error instanceof HttpException ? error : new ServiceUnavailableException(undefined, { cause: error });
+      throw error instanceof HttpException
+        ? error
+        : new ServiceUnavailableException(undefined, { cause: error });
     }
   }
 }

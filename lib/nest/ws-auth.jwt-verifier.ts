@@ -4,7 +4,12 @@ import type { Clock } from '../core/clock.js';
 import { TokenRejected } from '../core/errors.js';
 import { MAX_TOKEN_LENGTH } from '../core/handshake/credential-reader.js';
 import { MAX_KID_LENGTH, type ResolvedJwtOptions } from '../core/handshake/jwt-options.js';
-import { readVerifiedToken, type ClaimRules, type TokenVerifier, type VerifiedToken } from '../core/handshake/token-verifier.js';
+import {
+  readVerifiedToken,
+  type ClaimRules,
+  type TokenVerifier,
+  type VerifiedToken,
+} from '../core/handshake/token-verifier.js';
 
 const JWT = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
 
@@ -67,7 +72,9 @@ export class JwtTokenVerifier implements TokenVerifier {
 
 function readHeader(token: string): Json {
   try {
-    const header: unknown = JSON.parse(Buffer.from(token.slice(0, token.indexOf('.')), 'base64url').toString('utf8'));
+    const header: unknown = JSON.parse(
+      Buffer.from(token.slice(0, token.indexOf('.')), 'base64url').toString('utf8'),
+    );
     if (typeof header === 'object' && header !== null && !Array.isArray(header)) return header as Json;
   } catch {
     // Told below: what is no JSON is no header.

@@ -10,12 +10,13 @@ export interface WsAuthExtras {
   controller?: boolean | WsAuthControllerOptions;
 }
 
-export const { ConfigurableModuleClass, OPTIONS_TYPE, ASYNC_OPTIONS_TYPE } = new ConfigurableModuleBuilder<WsAuthOptions>({
-  optionsInjectionToken: WS_AUTH_OPTIONS,
-})
-  .setClassMethodName('forRoot')
-  .setExtras<WsAuthExtras>({ controller: false }, (definition, extras) => withExtras(definition, extras))
-  .build();
+export const { ConfigurableModuleClass, OPTIONS_TYPE, ASYNC_OPTIONS_TYPE } =
+  new ConfigurableModuleBuilder<WsAuthOptions>({
+    optionsInjectionToken: WS_AUTH_OPTIONS,
+  })
+    .setClassMethodName('forRoot')
+    .setExtras<WsAuthExtras>({ controller: false }, (definition, extras) => withExtras(definition, extras))
+    .build();
 
 /** Global, so that gateways and guards find the engine in every module. */
 function withExtras(definition: DynamicModule, { controller }: WsAuthExtras): DynamicModule {
@@ -24,6 +25,9 @@ function withExtras(definition: DynamicModule, { controller }: WsAuthExtras): Dy
     ...definition,
     global: true,
     controllers: controller ? [WsAuthController] : [],
-    providers: [...(definition.providers ?? []), { provide: WS_AUTH_CONTROLLER_OPTIONS, useValue: controllerOptions }],
+    providers: [
+      ...(definition.providers ?? []),
+      { provide: WS_AUTH_CONTROLLER_OPTIONS, useValue: controllerOptions },
+    ],
   };
 }

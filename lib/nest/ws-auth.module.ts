@@ -26,7 +26,10 @@ export class WsAuthModule
   readonly #engine: WsAuthEngine;
   readonly #modules: ModulesContainer;
 
-  constructor(@Inject(WS_AUTH_ENGINE) engine: WsAuthEngine, @Inject(ModulesContainer) modules: ModulesContainer) {
+  constructor(
+    @Inject(WS_AUTH_ENGINE) engine: WsAuthEngine,
+    @Inject(ModulesContainer) modules: ModulesContainer,
+  ) {
     super();
     this.#engine = engine;
     this.#modules = modules;

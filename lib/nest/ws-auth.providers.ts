@@ -36,6 +36,9 @@ export const WS_AUTH_EXPORTS = [
   WsAuthHttpGuard,
 ];
 
-function fromEngine<T>(provide: abstract new (...args: never[]) => T, make: (engine: WsAuthEngine) => T): Provider {
+function fromEngine<T>(
+  provide: abstract new (...args: never[]) => T,
+  make: (engine: WsAuthEngine) => T,
+): Provider {
   return { provide, useFactory: make, inject: [WS_AUTH_ENGINE] };
 }

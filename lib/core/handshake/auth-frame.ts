@@ -31,7 +31,8 @@ export function readCredentialData(data: unknown): AuthFrame {
   const keys = Object.keys(data);
   if (keys.length !== 1 || (keys[0] !== 'token' && keys[0] !== 'ticket')) return { kind: 'malformed' };
   const value = (data as Record<string, unknown>)[keys[0]];
-  if (typeof value !== 'string' || value === '' || value.length > MAX_TOKEN_LENGTH) return { kind: 'unusable' };
+  if (typeof value !== 'string' || value === '' || value.length > MAX_TOKEN_LENGTH)
+    return { kind: 'unusable' };
   return { kind: 'credential', credential: { kind: keys[0] === 'token' ? 'bearer' : 'ticket', value } };
 }
 

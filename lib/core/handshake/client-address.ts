@@ -43,7 +43,11 @@ export class ClientAddressReader {
     if (peer === null) return null;
     if (!this.#hasTrusted || !this.#isTrusted(peer)) return this.#describe(peer, 'socket', false);
     const client = this.#lastUntrustedHop(facts.forwardedFor, peer);
-    return this.#describe(client, client === peer ? 'socket' : 'forwarded', isForwardedHttps(facts.forwardedProto));
+    return this.#describe(
+      client,
+      client === peer ? 'socket' : 'forwarded',
+      isForwardedHttps(facts.forwardedProto),
+    );
   }
 
   /** Walks the header from the right; a hop that is no address ends the walk at the last good one. */
@@ -97,7 +101,8 @@ export function parseCidr(text: string): { address: string; bits: number; family
   if (bits > maximum) return null;
   if (version === 4) return { address, bits, family: 'ipv4' };
   const canonical = canonicalIp(address)!;
-  if (!isIPv4(canonical)) return coversMapped(canonical, bits) ? null : { address: canonical, bits, family: 'ipv6' };
+  if (!isIPv4(canonical))
+    return coversMapped(canonical, bits) ? null : { address: canonical, bits, family: 'ipv6' };
   // ::ffff:10.0.0.0/8 would cover all of IPv4 (CVE-2026-90711): a mapped network says how much of IPv4 it means.
   return bits >= 96 ? { address: canonical, bits: bits - 96, family: 'ipv4' } : null;
 }

@@ -6,8 +6,7 @@ export const WS_AUTH_PROTOCOL = 'ws-auth.v1';
 
 /** The one explicit credential of a handshake, as presented: nothing about it is verified yet. */
 export type PresentedCredential =
-  | { readonly kind: 'ticket'; readonly value: string }
-  | { readonly kind: 'bearer'; readonly value: string };
+  { readonly kind: 'ticket'; readonly value: string } | { readonly kind: 'bearer'; readonly value: string };
 
 const TICKET_PROTOCOL = 'ticket.ws-auth.';
 const BEARER_PROTOCOL = 'base64url.bearer.ws-auth.';
@@ -80,12 +79,15 @@ function decodeToken(encoded: string): string {
   // Node ignores what is no base64url; only a text that encodes back to itself was one (requirement CR-04).
   if (decoded.toString('base64url') !== encoded) throw unauthorized('bearer_subprotocol_syntax');
   const token = decoded.toString('latin1');
-  if (token.length > MAX_TOKEN_LENGTH || !BEARER.test(`Bearer ${token}`)) throw unauthorized('bearer_subprotocol_syntax');
+  if (token.length > MAX_TOKEN_LENGTH || !BEARER.test(`Bearer ${token}`))
+    throw unauthorized('bearer_subprotocol_syntax');
   return token;
 }
 
 function unauthorized(reason: string): HandshakeRefused {
-  return new HandshakeRefused('unauthorized', reason, { headers: { 'WWW-Authenticate': bearerChallenge(true) } });
+  return new HandshakeRefused('unauthorized', reason, {
+    headers: { 'WWW-Authenticate': bearerChallenge(true) },
+  });
 }
 
 /** The challenge of a 401: with an error code only when something was presented (RFC 6750 §3). */
@@ -111,7 +113,9 @@ function readQuery(query: string): { tickets: string[]; token: boolean } {
 function parameterName(pair: string): string {
   const equals = pair.indexOf('=');
   const raw = equals < 0 ? pair : pair.slice(0, equals);
-  return raw.replace(/%([2-7][0-9a-f])/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))).toLowerCase();
+  return raw
+    .replace(/%([2-7][0-9a-f])/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+    .toLowerCase();
 }
 
 function isCredentialParameter(name: string): boolean {

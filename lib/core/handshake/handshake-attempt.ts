@@ -11,7 +11,15 @@ export type AbortReason = 'client_gone' | 'timeout' | 'shutdown';
 
 type AttemptFacts = Pick<
   AuditRecord,
-  'correlationId' | 'ip' | 'ipSource' | 'origin' | 'path' | 'method' | 'principal' | 'sessionId' | 'ticketHash'
+  | 'correlationId'
+  | 'ip'
+  | 'ipSource'
+  | 'origin'
+  | 'path'
+  | 'method'
+  | 'principal'
+  | 'sessionId'
+  | 'ticketHash'
 >;
 
 /**

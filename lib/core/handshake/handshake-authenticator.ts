@@ -3,7 +3,14 @@ import { eventOfClose, eventOfRefusal } from '../audit/event-of-refusal.js';
 import type { Clock } from '../clock.js';
 import type { Connection, Grant, Handshake } from '../connection.js';
 import { StoreUnavailable, TokenRejected } from '../errors.js';
-import { newId, parseTicket, sessionIdOf, tokenHashOf, userHashOf, userHashOfSession } from '../identifiers.js';
+import {
+  newId,
+  parseTicket,
+  sessionIdOf,
+  tokenHashOf,
+  userHashOf,
+  userHashOfSession,
+} from '../identifiers.js';
 import type { DeadlineWheel } from '../lifetime/deadline-wheel.js';
 import type { ResolvedOptions } from '../options.js';
 import { hasRoles, narrowPrincipal, type Narrowing } from '../principal.js';
@@ -100,7 +107,10 @@ export class HandshakeAuthenticator {
     this.#hosts = new HostPolicy(options.hosts);
     this.#connectRate = new GcraLimiter(options.handshake.connectRate);
     this.#pending = new PlaceCounter(options.handshake.maxPending, options.handshake.maxPendingPerAddress);
-    this.#waiting = new PlaceCounter(options.firstMessage.maxWaiting, options.firstMessage.maxWaitingPerAddress);
+    this.#waiting = new PlaceCounter(
+      options.firstMessage.maxWaiting,
+      options.firstMessage.maxWaitingPerAddress,
+    );
   }
 
   /** Says that the node takes no handshakes (503), or that it does again. */
@@ -119,7 +129,11 @@ export class HandshakeAuthenticator {
    *
    * @throws {HandshakeRefused} and nothing else
    */
-  async authenticate(attempt: HandshakeAttempt, raw: RawUpgrade, lookup: GatewayLookup): Promise<HandshakeDecision> {
+  async authenticate(
+    attempt: HandshakeAttempt,
+    raw: RawUpgrade,
+    lookup: GatewayLookup,
+  ): Promise<HandshakeDecision> {
     try {
       this.#refuseUnlessRunning();
       this.#takePendingPlace(attempt, raw);
@@ -142,7 +156,10 @@ export class HandshakeAuthenticator {
    *
    * @throws {HandshakeRefused} and nothing else
    */
-  async authenticateFirstMessage(attempt: HandshakeAttempt, credential: PresentedCredential): Promise<Connection> {
+  async authenticateFirstMessage(
+    attempt: HandshakeAttempt,
+    credential: PresentedCredential,
+  ): Promise<Connection> {
     try {
       attempt.hasPresented = true;
       return await this.#admitCredential(attempt, credential, 'first-message');
@@ -157,7 +174,11 @@ export class HandshakeAuthenticator {
    * @throws {HandshakeRefused} `forbidden` for another principal, `unauthorized` for a bad credential, `unavailable` when
    * nobody can tell; the caller decides what that means for the connection
    */
-  async refresh(connection: Connection, gateway: GatewayPolicy, credential: PresentedCredential): Promise<void> {
+  async refresh(
+    connection: Connection,
+    gateway: GatewayPolicy,
+    credential: PresentedCredential,
+  ): Promise<void> {
     const attempt = HandshakeAttempt.ofConnection(connection, gateway);
     attempt.method = `refresh ${credential.kind}`;
     attempt.hasPresented = true;
@@ -166,7 +187,8 @@ export class HandshakeAuthenticator {
       if (userHashOfBasis(verified.basis) !== connection.grant.userHash) throw identitySwitch();
       const admitted = await this.#admit(attempt, verified, connection.id);
       const grant = this.#grantOf(admitted, verified, verified.credential);
-      const isSameSession = !grant.session || !connection.session || grant.session.id === connection.session.id;
+      const isSameSession =
+        !grant.session || !connection.session || grant.session.id === connection.session.id;
       if (grant.principal.id !== connection.principal.id || !isSameSession) throw identitySwitch();
       this.#connections.renew(connection, grant, admitted.logTail, admitted.session?.remainingMs);
       this.#auditSuccess(attempt, connection, 'refreshed');
@@ -181,7 +203,8 @@ export class HandshakeAuthenticator {
   takeWaitingPlace(attempt: HandshakeAttempt): () => void {
     const place = this.#waiting.take(attempt.address!.prefix);
     if (place === 'node') throw new HandshakeRefused('overloaded', 'too_many_waiting', retryLater());
-    if (place === 'address') throw new HandshakeRefused('rate_limited', 'too_many_waiting_of_address', retryLater());
+    if (place === 'address')
+      throw new HandshakeRefused('rate_limited', 'too_many_waiting_of_address', retryLater());
     return place;
   }
 
@@ -228,7 +251,8 @@ export class HandshakeAuthenticator {
     attempt.address = address;
     const place = this.#pending.take(address.prefix);
     if (place === 'node') throw new HandshakeRefused('overloaded', 'too_many_pending', retryLater());
-    if (place === 'address') throw new HandshakeRefused('rate_limited', 'too_many_pending_of_address', retryLater());
+    if (place === 'address')
+      throw new HandshakeRefused('rate_limited', 'too_many_pending_of_address', retryLater());
     attempt.holds(place);
   }
 
@@ -256,12 +280,15 @@ export class HandshakeAuthenticator {
   #checkOrigin(attempt: HandshakeAttempt, request: UpgradeRequest, gateway: GatewayPolicy): void {
     const { origin } = request;
     if (origin !== undefined) {
-      if (!gateway.origins.allows(origin)) throw new HandshakeRefused('origin_not_allowed', 'origin_not_allowed');
+      if (!gateway.origins.allows(origin))
+        throw new HandshakeRefused('origin_not_allowed', 'origin_not_allowed');
       attempt.isFromAllowedOrigin = true;
       return;
     }
-    if (gateway.missingOrigin === 'refuse') throw new HandshakeRefused('origin_not_allowed', 'origin_missing');
-    if (request.cookie !== undefined) throw new HandshakeRefused('origin_not_allowed', 'origin_missing_beside_cookie');
+    if (gateway.missingOrigin === 'refuse')
+      throw new HandshakeRefused('origin_not_allowed', 'origin_missing');
+    if (request.cookie !== undefined)
+      throw new HandshakeRefused('origin_not_allowed', 'origin_missing_beside_cookie');
     if (gateway.access === 'public' || gateway.credentials.has('first-message')) return;
     if (request.authorization !== undefined || offersTicket(request)) return;
     throw new HandshakeRefused('origin_not_allowed', 'origin_missing');
@@ -273,7 +300,12 @@ export class HandshakeAuthenticator {
     throw new HandshakeRefused('rate_limited', 'connect_rate', { retryAfterMs: decision.retryAfterMs });
   }
 
-  #describe(attempt: HandshakeAttempt, request: UpgradeRequest, gateway: GatewayPolicy, raw: RawUpgrade): Handshake {
+  #describe(
+    attempt: HandshakeAttempt,
+    request: UpgradeRequest,
+    gateway: GatewayPolicy,
+    raw: RawUpgrade,
+  ): Handshake {
     const address = attempt.address!;
     return Object.freeze({
       correlationId: attempt.correlationId,
@@ -303,7 +335,11 @@ export class HandshakeAuthenticator {
     const credential = this.#readExplicitCredential(attempt, request, gateway);
     const cookieSession = this.#readCookieSession(attempt, request, raw);
     attempt.sessionId = cookieSession;
-    if (credential) return { kind: 'accept', connection: await this.#admitCredential(attempt, credential, credential.kind) };
+    if (credential)
+      return {
+        kind: 'accept',
+        connection: await this.#admitCredential(attempt, credential, credential.kind),
+      };
     if (cookieSession && gateway.credentials.has('cookie')) {
       const connection = await this.#admitCookie(attempt, cookieSession);
       if (connection) return { kind: 'accept', connection };
@@ -321,17 +357,23 @@ export class HandshakeAuthenticator {
     if (!credential) return null;
     attempt.method = credential.kind;
     attempt.hasPresented = true;
-    if (!gateway.credentials.has(credential.kind)) throw unauthorized(attempt, 'credential_kind_not_accepted');
+    if (!gateway.credentials.has(credential.kind))
+      throw unauthorized(attempt, 'credential_kind_not_accepted');
     return credential;
   }
 
   /** The session that the cookie names by its form; whether it lives, the store will say. */
-  #readCookieSession(attempt: HandshakeAttempt, request: UpgradeRequest, raw: RawUpgrade): string | undefined {
+  #readCookieSession(
+    attempt: HandshakeAttempt,
+    request: UpgradeRequest,
+    raw: RawUpgrade,
+  ): string | undefined {
     const reading = this.#cookie.read(request.cookie, {
       secure: raw.encrypted || attempt.address!.forwardedSecure,
       loopback: isLoopbackIp(attempt.address!.ip) && isLoopbackHost(request.host),
     });
-    if (reading.kind === 'duplicate') throw new HandshakeRefused('multiple_credentials', 'cookie_tossing_suspected');
+    if (reading.kind === 'duplicate')
+      throw new HandshakeRefused('multiple_credentials', 'cookie_tossing_suspected');
     if (reading.kind === 'absent') return undefined;
     const sessionId = sessionIdOf(reading.value);
     if (sessionId === null) return undefined;
@@ -359,14 +401,18 @@ export class HandshakeAuthenticator {
       const admitted = await this.#admit(attempt, verified, newId());
       return this.#open(attempt, admitted, verified, 'cookie');
     } catch (error) {
-      if (error instanceof HandshakeRefused && ['session_unknown', 'revoked'].includes(error.reason)) return null;
+      if (error instanceof HandshakeRefused && ['session_unknown', 'revoked'].includes(error.reason))
+        return null;
       throw error;
     }
   }
 
   async #verify(attempt: HandshakeAttempt, credential: PresentedCredential): Promise<VerifiedBasis> {
     if (credential.kind === 'bearer') return this.#verifyBearer(attempt, credential.value);
-    return { basis: { mode: 'ticket', ticket: this.#readTicket(attempt, credential.value) }, credential: 'ticket' };
+    return {
+      basis: { mode: 'ticket', ticket: this.#readTicket(attempt, credential.value) },
+      credential: 'ticket',
+    };
   }
 
   #readTicket(attempt: HandshakeAttempt, value: string): PresentedTicket {
@@ -390,15 +436,25 @@ export class HandshakeAuthenticator {
     const userHash = userHashOf(this.#userHashKey, token.principal.id);
     const cookieSession = attempt.sessionId;
     const isOtherUser = cookieSession !== undefined && userHashOfSession(cookieSession) !== userHash;
-    const isOtherSession = cookieSession !== undefined && token.sessionId !== undefined && cookieSession !== token.sessionId;
+    const isOtherSession =
+      cookieSession !== undefined && token.sessionId !== undefined && cookieSession !== token.sessionId;
     if (isOtherUser || isOtherSession) throw unauthorized(attempt, 'credential_conflict');
     const tokenHash = token.tokenId === undefined ? undefined : tokenHashOf(token.issuer, token.tokenId);
     if (token.sessionId === undefined) {
       const { principal, issuedAt } = token;
-      return { basis: { mode: 'principal', principal, userHash, issuedAt, tokenHash }, credential: 'bearer', token };
+      return {
+        basis: { mode: 'principal', principal, userHash, issuedAt, tokenHash },
+        credential: 'bearer',
+        token,
+      };
     }
-    if (userHashOfSession(token.sessionId) !== userHash) throw unauthorized(attempt, 'session_of_another_user');
-    return { basis: { mode: 'session', sessionId: token.sessionId, userHash, tokenHash }, credential: 'bearer', token };
+    if (userHashOfSession(token.sessionId) !== userHash)
+      throw unauthorized(attempt, 'session_of_another_user');
+    return {
+      basis: { mode: 'session', sessionId: token.sessionId, userHash, tokenHash },
+      credential: 'bearer',
+      token,
+    };
   }
 
   /** Steps 12 and 13: one round trip, and none for a client that has gone. */
@@ -425,7 +481,9 @@ export class HandshakeAuthenticator {
 
   /** Waits for a verifier or a store, and not for longer than `handshake.verifyTimeoutMs`. */
   async #inTime<T>(attempt: HandshakeAttempt, work: Promise<T>): Promise<T> {
-    const deadline = this.#wheel.schedule(this.#options.handshake.verifyTimeoutMs, () => attempt.abort('timeout'));
+    const deadline = this.#wheel.schedule(this.#options.handshake.verifyTimeoutMs, () =>
+      attempt.abort('timeout'),
+    );
     try {
       return await attempt.race(work);
     } finally {
@@ -434,11 +492,17 @@ export class HandshakeAuthenticator {
   }
 
   /** A place that is given to a client that has gone is given back (requirement HS-04). */
-  async #raceAdmission(attempt: HandshakeAttempt, admission: Promise<AdmissionResult>): Promise<AdmissionResult> {
+  async #raceAdmission(
+    attempt: HandshakeAttempt,
+    admission: Promise<AdmissionResult>,
+  ): Promise<AdmissionResult> {
     try {
       return await this.#inTime(attempt, admission);
     } catch (error) {
-      admission.then((result) => this.#giveBack(result), () => {});
+      admission.then(
+        (result) => this.#giveBack(result),
+        () => {},
+      );
       throw error;
     }
   }
@@ -561,13 +625,18 @@ function unauthorized(attempt: HandshakeAttempt, reason: string): HandshakeRefus
 /** The subprotocol to answer with: the application's by its own preference, then ours, never one with a credential in it. */
 function chooseProtocol(offered: readonly string[], spoken: readonly string[]): string {
   if (offered.length === 0) return '';
-  const chosen = [...spoken, WS_AUTH_PROTOCOL].find((protocol) => offered.includes(protocol) && !carriesCredential(protocol));
+  const chosen = [...spoken, WS_AUTH_PROTOCOL].find(
+    (protocol) => offered.includes(protocol) && !carriesCredential(protocol),
+  );
   if (chosen === undefined) throw new HandshakeRefused('subprotocol_required', 'no_common_subprotocol');
   return chosen;
 }
 
 function offersTicket(request: UpgradeRequest): boolean {
-  return /(?:^|&)ticket=/.test(request.query) || request.protocols.some((protocol) => protocol.startsWith('ticket.ws-auth.'));
+  return (
+    /(?:^|&)ticket=/.test(request.query) ||
+    request.protocols.some((protocol) => protocol.startsWith('ticket.ws-auth.'))
+  );
 }
 
 function readText(header: string | string[] | undefined): string | undefined {

@@ -46,6 +46,8 @@ export class HostPolicy {
 
   allows(host: HostName, boundToLoopback: boolean): boolean {
     if (!this.#entries) return !boundToLoopback || isLoopbackHost(host);
-    return this.#entries.some((entry) => entry.name === host.name && (entry.port === undefined || entry.port === host.port));
+    return this.#entries.some(
+      (entry) => entry.name === host.name && (entry.port === undefined || entry.port === host.port),
+    );
   }
 }

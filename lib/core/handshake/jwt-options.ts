@@ -81,7 +81,11 @@ const KNOWN_KEYS = [
 ];
 const FAMILIES = { HS: 'HS', RS: 'RSA', PS: 'RSA', ES: 'EC' } as const;
 const MIN_RSA_BITS = 2048;
-const CURVES: Readonly<Record<string, string>> = { ES256: 'prime256v1', ES384: 'secp384r1', ES512: 'secp521r1' };
+const CURVES: Readonly<Record<string, string>> = {
+  ES256: 'prime256v1',
+  ES384: 'secp384r1',
+  ES512: 'secp521r1',
+};
 
 type Family = (typeof FAMILIES)[keyof typeof FAMILIES];
 
@@ -94,15 +98,33 @@ export function resolveJwtOptions(given: JwtOptions, problems: OptionProblems): 
   if (group.principal !== undefined && typeof group.principal !== 'function') {
     problems.report(`option "jwt.principal" must be a function, received ${describeType(group.principal)}`);
   }
-  const types = problems.strings('jwt.types', group.types, ['at+jwt', 'JWT'], (type) => type.length > 0, 'token types');
-  if (types.length === 0) problems.report('option "jwt.types" is empty, so that every token would be refused');
+  const types = problems.strings(
+    'jwt.types',
+    group.types,
+    ['at+jwt', 'JWT'],
+    (type) => type.length > 0,
+    'token types',
+  );
+  if (types.length === 0)
+    problems.report('option "jwt.types" is empty, so that every token would be refused');
   return {
     ...resolveKeys(group, family, algorithms, problems),
     algorithms,
     issuers: resolveNames('jwt.issuer', group.issuer, 'the "iss" of the tokens you accept', problems),
-    audiences: resolveNames('jwt.audience', group.audience, 'the "aud" by which your tokens name this service', problems),
+    audiences: resolveNames(
+      'jwt.audience',
+      group.audience,
+      'the "aud" by which your tokens name this service',
+      problems,
+    ),
     types: types.map(normalTokenType),
-    clockToleranceSeconds: problems.count('jwt.clockToleranceSeconds', group.clockToleranceSeconds, 30, 0, 60),
+    clockToleranceSeconds: problems.count(
+      'jwt.clockToleranceSeconds',
+      group.clockToleranceSeconds,
+      30,
+      0,
+      60,
+    ),
     maxAgeSeconds: problems.count('jwt.maxAgeSeconds', group.maxAgeSeconds, 3_600),
     requireSession: problems.flag('jwt.requireSession', group.requireSession, false),
     principal: group.principal,
@@ -117,7 +139,9 @@ export function normalTokenType(type: string): string {
 
 function resolveAlgorithms(given: unknown, problems: OptionProblems): readonly JwtAlgorithm[] {
   if (!Array.isArray(given) || given.length === 0) {
-    problems.report('option "jwt.algorithms" is missing: list what your tokens are signed with, such as ["HS256"]');
+    problems.report(
+      'option "jwt.algorithms" is missing: list what your tokens are signed with, such as ["HS256"]',
+    );
     return [];
   }
   for (const algorithm of given) {
@@ -131,7 +155,8 @@ function isAlgorithm(value: unknown): value is JwtAlgorithm {
 }
 
 function describeAlgorithmProblem(algorithm: unknown): string {
-  if (typeof algorithm !== 'string') return `option "jwt.algorithms" lists ${describeType(algorithm)}: write names such as "HS256"`;
+  if (typeof algorithm !== 'string')
+    return `option "jwt.algorithms" lists ${describeType(algorithm)}: write names such as "HS256"`;
   if (/^none$/i.test(algorithm)) return 'option "jwt.algorithms" lists "none": unsigned tokens prove nothing';
   if (/^(EdDSA|Ed25519|Ed448)$/i.test(algorithm)) {
     return `option "jwt.algorithms" lists "${algorithm}", which jsonwebtoken cannot verify: use ES256, or a credential reader of your own`;
@@ -140,7 +165,9 @@ function describeAlgorithmProblem(algorithm: unknown): string {
 }
 
 function resolveFamily(algorithms: readonly JwtAlgorithm[], problems: OptionProblems): Family | undefined {
-  const families = new Set(algorithms.map((algorithm) => FAMILIES[algorithm.slice(0, 2) as keyof typeof FAMILIES]));
+  const families = new Set(
+    algorithms.map((algorithm) => FAMILIES[algorithm.slice(0, 2) as keyof typeof FAMILIES]),
+  );
   if (families.size > 1) {
     problems.report(
       'option "jwt.algorithms" mixes families: with HS beside RS, PS or ES, a public key could be used as a secret (CVE-2015-9235)',
@@ -149,9 +176,18 @@ function resolveFamily(algorithms: readonly JwtAlgorithm[], problems: OptionProb
   return [...families][0];
 }
 
-function resolveNames(path: string, given: unknown, meaning: string, problems: OptionProblems): readonly string[] {
+function resolveNames(
+  path: string,
+  given: unknown,
+  meaning: string,
+  problems: OptionProblems,
+): readonly string[] {
   const names = typeof given === 'string' ? [given] : given;
-  if (Array.isArray(names) && names.length > 0 && names.every((name) => typeof name === 'string' && name.length > 0)) {
+  if (
+    Array.isArray(names) &&
+    names.length > 0 &&
+    names.every((name) => typeof name === 'string' && name.length > 0)
+  ) {
     return names as string[];
   }
   problems.report(`option "${path}" is missing: it is ${meaning}, a string or a list of strings`);
@@ -181,11 +217,15 @@ function resolveKeys(
   }
   if (group.keys === undefined) {
     const path = group.secret !== undefined ? 'jwt.secret' : 'jwt.publicKey';
-    return { key: importKey(path, group.secret ?? group.publicKey, family, algorithms, problems), keys: undefined };
+    return {
+      key: importKey(path, group.secret ?? group.publicKey, family, algorithms, problems),
+      keys: undefined,
+    };
   }
   const keys = new Map<string, KeyObject>();
   for (const [kid, material] of Object.entries(problems.group('jwt.keys', group.keys))) {
-    if (kid.length > MAX_KID_LENGTH) problems.report(`option "jwt.keys" has a kid of more than ${MAX_KID_LENGTH} characters`);
+    if (kid.length > MAX_KID_LENGTH)
+      problems.report(`option "jwt.keys" has a kid of more than ${MAX_KID_LENGTH} characters`);
     const key = importKey(`jwt.keys.${kid.slice(0, 40)}`, material, family, algorithms, problems);
     if (key) keys.set(kid, key);
   }
@@ -201,10 +241,15 @@ function importKey(
   problems: OptionProblems,
 ): KeyObject | undefined {
   if (typeof material !== 'string' && !Buffer.isBuffer(material) && !(material instanceof KeyObject)) {
-    problems.report(`option "${path}" must be a string, a Buffer or a KeyObject, received ${describeType(material)}`);
+    problems.report(
+      `option "${path}" must be a string, a Buffer or a KeyObject, received ${describeType(material)}`,
+    );
     return undefined;
   }
-  const key = family === 'HS' ? importSecret(path, material, algorithms, problems) : importPublicKey(path, material, problems);
+  const key =
+    family === 'HS'
+      ? importSecret(path, material, algorithms, problems)
+      : importPublicKey(path, material, problems);
   if (key && family !== 'HS') reportWeakPublicKey(path, key, family, algorithms, problems);
   return key;
 }
@@ -231,13 +276,19 @@ function importSecret(
   return key;
 }
 
-function importPublicKey(path: string, material: JwtKeyMaterial, problems: OptionProblems): KeyObject | undefined {
+function importPublicKey(
+  path: string,
+  material: JwtKeyMaterial,
+  problems: OptionProblems,
+): KeyObject | undefined {
   try {
     if (material instanceof KeyObject && material.type === 'public') return material;
     if (material instanceof KeyObject && material.type === 'secret') throw new TypeError('secret');
     return createPublicKey(material as string);
   } catch {
-    problems.report(`option "${path}" is not a public key: give a PEM text that begins with -----BEGIN PUBLIC KEY-----`);
+    problems.report(
+      `option "${path}" is not a public key: give a PEM text that begins with -----BEGIN PUBLIC KEY-----`,
+    );
     return undefined;
   }
 }
@@ -251,9 +302,13 @@ function reportWeakPublicKey(
 ): void {
   const { asymmetricKeyType: type, asymmetricKeyDetails: details } = key;
   if (family === 'RSA' && type !== 'rsa' && type !== 'rsa-pss') {
-    problems.report(`option "${path}" is a key of type ${type}, and ${algorithms.join(', ')} needs an RSA key`);
+    problems.report(
+      `option "${path}" is a key of type ${type}, and ${algorithms.join(', ')} needs an RSA key`,
+    );
   } else if (family === 'RSA' && (details?.modulusLength ?? 0) < MIN_RSA_BITS) {
-    problems.report(`option "${path}" has ${details?.modulusLength} bits, and RSA needs at least ${MIN_RSA_BITS}`);
+    problems.report(
+      `option "${path}" has ${details?.modulusLength} bits, and RSA needs at least ${MIN_RSA_BITS}`,
+    );
   } else if (family === 'EC' && !algorithms.some((algorithm) => CURVES[algorithm] === details?.namedCurve)) {
     problems.report(`option "${path}" is not on a curve of ${algorithms.join(', ')}`);
   }

@@ -2,13 +2,17 @@ import { describeValue } from '../option-rules.js';
 
 /** Says what is wrong with an entry of the `origins` option, or `null` when it is a canonical origin. */
 export function describeOriginProblem(entry: unknown): string | null {
-  if (typeof entry !== 'string') return `${describeValue(entry)} is not a string such as "https://app.example.com"`;
+  if (typeof entry !== 'string')
+    return `${describeValue(entry)} is not a string such as "https://app.example.com"`;
   if (entry === 'null') return null;
-  if (entry === '*') return '"*" would let every web page connect in the name of your users: list the origins';
+  if (entry === '*')
+    return '"*" would let every web page connect in the name of your users: list the origins';
   if (/[*?]/.test(entry)) return `"${entry}" has a wildcard: origins are compared exactly, list each one`;
   const canonical = canonicalOrigin(entry);
-  if (canonical === null) return `${describeValue(entry)} is not an origin: write scheme, host and port, such as "https://app.example.com"`;
-  if (canonical !== entry) return `${describeValue(entry)} never equals what a browser sends: write "${canonical}"`;
+  if (canonical === null)
+    return `${describeValue(entry)} is not an origin: write scheme, host and port, such as "https://app.example.com"`;
+  if (canonical !== entry)
+    return `${describeValue(entry)} never equals what a browser sends: write "${canonical}"`;
   return null;
 }
 
@@ -39,7 +43,9 @@ export class OriginPolicy {
 
   /** True when both policies allow the same pages. */
   equals(other: OriginPolicy): boolean {
-    return this.#allowed.size === other.#allowed.size && [...this.#allowed].every((origin) => other.allows(origin));
+    return (
+      this.#allowed.size === other.#allowed.size && [...this.#allowed].every((origin) => other.allows(origin))
+    );
   }
 }
 

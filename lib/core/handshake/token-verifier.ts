@@ -50,12 +50,18 @@ type Claims = Readonly<Record<string, unknown>>;
  * @throws {TokenRejected} with the first rule that is broken
  * @see RFC 8725 §3.8 to §3.12, RFC 9068
  */
-export function readVerifiedToken(header: Claims, claims: Claims, rules: ClaimRules, now: number): VerifiedToken {
+export function readVerifiedToken(
+  header: Claims,
+  claims: Claims,
+  rules: ClaimRules,
+  now: number,
+): VerifiedToken {
   if (header.crit !== undefined) throw new TokenRejected('crit_header');
   if (typeof header.typ !== 'string' || !rules.types.includes(normalTokenType(header.typ))) {
     throw new TokenRejected('token_type');
   }
-  if (typeof claims.iss !== 'string' || !rules.issuers.includes(claims.iss)) throw new TokenRejected('issuer');
+  if (typeof claims.iss !== 'string' || !rules.issuers.includes(claims.iss))
+    throw new TokenRejected('issuer');
   if (!namesAudience(claims.aud, rules.audiences)) throw new TokenRejected('audience');
   const { issuedAt, expiresAt } = readTimes(claims, rules, now);
   if (claims.jti !== undefined && (typeof claims.jti !== 'string' || claims.jti.length > 256)) {
@@ -103,8 +109,13 @@ function namesAudience(claim: unknown, accepted: readonly string[]): boolean {
 /** `roles` and `scope` as RFC 9068 §2.2.3 and RFC 8693 §4.2 write them. A claim that is absent narrows nothing. */
 function defaultPrincipal(claims: Claims): PrincipalInit {
   if (typeof claims.sub !== 'string') throw new TokenRejected('subject');
-  const scope = typeof claims.scope === 'string' ? claims.scope.split(' ').filter((name) => name !== '') : claims.scope;
-  return { id: claims.sub, roles: claims.roles as string[] | undefined, scopes: scope as string[] | undefined };
+  const scope =
+    typeof claims.scope === 'string' ? claims.scope.split(' ').filter((name) => name !== '') : claims.scope;
+  return {
+    id: claims.sub,
+    roles: claims.roles as string[] | undefined,
+    scopes: scope as string[] | undefined,
+  };
 }
 
 function callPrincipal(map: NonNullable<ClaimRules['principal']>, claims: Claims): PrincipalInit {

@@ -58,7 +58,8 @@ export function readUpgradeRequest(raw: RawUpgrade, maxHeaders: number): Upgrade
   if (raw.httpVersionMajor < 1 || (raw.httpVersionMajor === 1 && raw.httpVersionMinor < 1)) {
     throw new HandshakeRefused('malformed_handshake', 'http_version');
   }
-  if (raw.rawHeaders.length > maxHeaders * 2) throw new HandshakeRefused('header_too_large', 'too_many_headers');
+  if (raw.rawHeaders.length > maxHeaders * 2)
+    throw new HandshakeRefused('header_too_large', 'too_many_headers');
   const duplicate = findDuplicateSingleton(raw.rawHeaders);
   if (duplicate) throw new HandshakeRefused('malformed_handshake', `duplicate_header_${duplicate}`);
   const { headers } = raw;
@@ -67,7 +68,8 @@ export function readUpgradeRequest(raw: RawUpgrade, maxHeaders: number): Upgrade
   const [path, query] = splitTarget(raw.url);
   if (hasBody(headers)) throw new HandshakeRefused('malformed_handshake', 'body_on_upgrade');
   if (headers.upgrade?.toLowerCase() !== 'websocket') throw upgradeRequired('upgrade_header');
-  if (!hasToken(headers.connection, 'upgrade')) throw new HandshakeRefused('malformed_handshake', 'connection_header');
+  if (!hasToken(headers.connection, 'upgrade'))
+    throw new HandshakeRefused('malformed_handshake', 'connection_header');
   const version = headers['sec-websocket-version'];
   if (version !== '13') throw upgradeRequired('websocket_version');
   const key = headers['sec-websocket-key'];
@@ -107,7 +109,8 @@ function findDuplicateSingleton(rawHeaders: readonly string[]): string | undefin
 
 /** The origin-form target in its two parts; every other form is refused (requirement HS-09). */
 function splitTarget(url: string | undefined): [path: string, query: string] {
-  if (url === undefined || !url.startsWith('/')) throw new HandshakeRefused('malformed_handshake', 'target_form');
+  if (url === undefined || !url.startsWith('/'))
+    throw new HandshakeRefused('malformed_handshake', 'target_form');
   const mark = url.indexOf('?');
   const path = mark < 0 ? url : url.slice(0, mark);
   const query = mark < 0 ? '' : url.slice(mark + 1);

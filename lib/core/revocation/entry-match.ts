@@ -14,9 +14,17 @@ export function entryConcerns(entry: RevocationEntry, connection: Connection): b
     case 'replace':
       return connection.id === order.connectionId;
     case 'rights':
-      return userHash === order.userHash && session !== undefined && [undefined, session.id].includes(order.sessionId);
+      return (
+        userHash === order.userHash &&
+        session !== undefined &&
+        [undefined, session.id].includes(order.sessionId)
+      );
     case 'user':
-      return userHash === order.userHash && session?.id !== (order.exceptSessionId ?? null) && isBeforeCut(entry, connection);
+      return (
+        userHash === order.userHash &&
+        session?.id !== (order.exceptSessionId ?? null) &&
+        isBeforeCut(entry, connection)
+      );
     case 'everyone':
       return isBeforeCut(entry, connection);
   }

@@ -9,7 +9,12 @@ export type RevocationOrder =
       readonly exceptSessionId: string | undefined;
     }
   | { readonly kind: 'everyone'; readonly issuedBefore: number | undefined }
-  | { readonly kind: 'token'; readonly tokenHash: string; readonly userHash: string; readonly rememberMs: number }
+  | {
+      readonly kind: 'token';
+      readonly tokenHash: string;
+      readonly userHash: string;
+      readonly rememberMs: number;
+    }
   /** New roles or scopes for one session, or for all sessions of a user. */
   | {
       readonly kind: 'rights';
@@ -19,9 +24,19 @@ export type RevocationOrder =
       readonly scopes: readonly string[] | undefined;
     }
   /** The session goes on under a new token; its connections move with it. */
-  | { readonly kind: 'rotate'; readonly userHash: string; readonly sessionId: string; readonly newSessionId: string }
+  | {
+      readonly kind: 'rotate';
+      readonly userHash: string;
+      readonly sessionId: string;
+      readonly newSessionId: string;
+    }
   /** One connection must make room for a newer one. */
-  | { readonly kind: 'replace'; readonly userHash: string; readonly node: string; readonly connectionId: string };
+  | {
+      readonly kind: 'replace';
+      readonly userHash: string;
+      readonly node: string;
+      readonly connectionId: string;
+    };
 
 /** An order as every node receives it: with its place in the log, and with the cut that the store resolved. */
 export interface RevocationEntry {

@@ -91,7 +91,10 @@ export class RevocationService {
     const { session, user, token, everyone } = selector;
     const named = [session, user, token, everyone].filter((part) => part !== undefined);
     if (named.length !== 1) {
-      throw new WsAuthError('invalid_selector', 'revoke() needs exactly one of session, user, token and everyone');
+      throw new WsAuthError(
+        'invalid_selector',
+        'revoke() needs exactly one of session, user, token and everyone',
+      );
     }
     const issuedBefore = readTime(selector.issuedBefore);
     if (selector.except !== undefined && user === undefined) {
@@ -105,7 +108,8 @@ export class RevocationService {
       return { kind: 'session', sessionId, userHash: userHashOfSession(sessionId) };
     }
     if (user !== undefined) {
-      if (typeof user !== 'string') throw new WsAuthError('invalid_selector', 'revoke(): "user" must be a principal id');
+      if (typeof user !== 'string')
+        throw new WsAuthError('invalid_selector', 'revoke(): "user" must be a principal id');
       const exceptSessionId = selector.except === undefined ? undefined : readSessionId(selector.except);
       return { kind: 'user', userHash: userHashOf(this.#userHashKey, user), issuedBefore, exceptSessionId };
     }
@@ -130,11 +134,17 @@ export class RevocationService {
 
   async #referenceOf(jwt: string): Promise<TokenReference> {
     if (!this.#verifier) {
-      throw new WsAuthError('invalid_selector', 'revoke({ token }) with a JWT needs the "jwt" option; pass a reference instead');
+      throw new WsAuthError(
+        'invalid_selector',
+        'revoke({ token }) with a JWT needs the "jwt" option; pass a reference instead',
+      );
     }
     const verified = await this.#verifier.verify(jwt, AbortSignal.timeout(5_000));
     if (verified.tokenId === undefined) {
-      throw new WsAuthError('invalid_selector', 'revoke({ token }): this token has no jti, so it cannot be told from others');
+      throw new WsAuthError(
+        'invalid_selector',
+        'revoke({ token }): this token has no jti, so it cannot be told from others',
+      );
     }
     const { issuer, tokenId, principal, expiresAt } = verified;
     return { issuer, jti: tokenId, subject: principal.id, expiresAt };
@@ -151,7 +161,8 @@ export function readSessionId(idOrToken: unknown): string {
 function readTime(time: number | Date | undefined): number | undefined {
   if (time === undefined) return undefined;
   const value = typeof time === 'number' ? time : time.getTime();
-  if (!Number.isFinite(value)) throw new WsAuthError('invalid_selector', '"issuedBefore" must be Unix milliseconds or a Date');
+  if (!Number.isFinite(value))
+    throw new WsAuthError('invalid_selector', '"issuedBefore" must be Unix milliseconds or a Date');
   return value;
 }
 

@@ -78,7 +78,14 @@ export class CallerAuthenticator {
     const bearer = { hash, expiresAt: token.expiresAt };
     if (token.sessionId === undefined) {
       const { principal, issuedAt: authenticatedAt } = token;
-      return { principal, session: undefined, sessionToken: undefined, narrowing: undefined, authenticatedAt, token: bearer };
+      return {
+        principal,
+        session: undefined,
+        sessionToken: undefined,
+        narrowing: undefined,
+        authenticatedAt,
+        token: bearer,
+      };
     }
     if (userHashOfSession(token.sessionId) !== userHash) return null;
     const [session] = await this.#stores.sessions.get([token.sessionId]);

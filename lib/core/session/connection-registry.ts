@@ -32,7 +32,9 @@ export interface AdmissionRequest {
   /** Count a use of the session, and so restart its idle time. */
   readonly touch: boolean;
   /** The connect rate of the client's address prefix, shared by all nodes. */
-  readonly rate: { readonly key: string; readonly limit: number; readonly windowMs: number; readonly burst: number } | undefined;
+  readonly rate:
+    | { readonly key: string; readonly limit: number; readonly windowMs: number; readonly burst: number }
+    | undefined;
   /** Unix ms after which nobody waits for the answer: a store that comes to it later changes nothing. */
   readonly deadline: number;
 }

@@ -82,7 +82,13 @@ export class ConnectionService {
    * @param logTail the last log entry that the store's decision has seen
    * @returns the connection, which may be fenced already: look at `isOpen` before showing it to anybody
    */
-  open(id: string, handshake: Handshake, grant: Grant, logTail: string, idleLeftMs: number | undefined): Connection {
+  open(
+    id: string,
+    handshake: Handshake,
+    grant: Grant,
+    logTail: string,
+    idleLeftMs: number | undefined,
+  ): Connection {
     const connection = new Connection(id, handshake, grant, this.#options.clock());
     this.#table.add(connection);
     this.#watch(connection, idleLeftMs);
@@ -110,7 +116,8 @@ export class ConnectionService {
       return false;
     }
     connection.lastMessageAt = now;
-    if (this.#options.extendedByMessages && connection.session) this.#activity.markUsed(connection.session.id);
+    if (this.#options.extendedByMessages && connection.session)
+      this.#activity.markUsed(connection.session.id);
     return true;
   }
 

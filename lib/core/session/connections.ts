@@ -41,7 +41,8 @@ export class Connections {
    */
   close(selector: ConnectionSelector, close: CloseCode = CLOSE.forbidden): number {
     const selected = this.#select(selector);
-    return selected.filter((connection) => this.#service.end(connection, { close, reason: close.word })).length;
+    return selected.filter((connection) => this.#service.end(connection, { close, reason: close.word }))
+      .length;
   }
 
   #select(selector: ConnectionSelector): Connection[] {

@@ -38,12 +38,18 @@ export function resolveCookieOptions(
   const sameSite = problems.oneOf('cookie.sameSite', group.sameSite, ['strict', 'lax', 'none'], 'strict');
   const partitioned = problems.flag('cookie.partitioned', group.partitioned, false);
   if (sameSite === 'none' && !partitioned) {
-    problems.report('option "cookie.sameSite" is "none": set "cookie.partitioned" too, browsers send no other cross-site cookie');
+    problems.report(
+      'option "cookie.sameSite" is "none": set "cookie.partitioned" too, browsers send no other cross-site cookie',
+    );
   } else if (sameSite === 'none') {
-    warnings.push('cookie.sameSite is "none": only the Origin check keeps other sites from using the session cookie');
+    warnings.push(
+      'cookie.sameSite is "none": only the Origin check keeps other sites from using the session cookie',
+    );
   }
   if (group.secure !== undefined && group.secure !== 'auto' && group.secure !== true) {
-    problems.report('option "cookie.secure" must be "auto" or true: a session cookie is never sent in the clear on purpose');
+    problems.report(
+      'option "cookie.secure" must be "auto" or true: a session cookie is never sent in the clear on purpose',
+    );
   }
   return {
     name: resolveName(group.name, problems),
@@ -60,7 +66,9 @@ function resolveName(given: unknown, problems: OptionProblems): string {
     return 'sid';
   }
   if (/^__?(host|secure)/i.test(given) || /^(host|secure)__?/i.test(given)) {
-    problems.report(`option "cookie.name" is "${given}": leave the prefix out, "__Host-" is added where the cookie is Secure`);
+    problems.report(
+      `option "cookie.name" is "${given}": leave the prefix out, "__Host-" is added where the cookie is Secure`,
+    );
   }
   return given;
 }

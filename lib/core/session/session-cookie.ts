@@ -43,7 +43,8 @@ export class SessionCookie {
   clear(transport: CookieTransport): string[] {
     const expired = 'Max-Age=0';
     const cleared = [`${this.nameOn(transport)}=; ${this.#attributes(transport)}; ${expired}`];
-    if (this.#isSecureOn(transport) && !this.#options.partitioned) cleared.push(`${this.issueCrossSite('')}; ${expired}`);
+    if (this.#isSecureOn(transport) && !this.#options.partitioned)
+      cleared.push(`${this.issueCrossSite('')}; ${expired}`);
     return cleared;
   }
 

@@ -70,12 +70,17 @@ export class SessionService {
    */
   async create(init: SessionInit): Promise<IssuedSession> {
     const principal = createPrincipal({ ...init, id: init.userId }, this.#principalIdPattern);
-    if (!principal) throw new WsAuthError('invalid_principal', 'create(): userId, roles, scopes or tenant is not valid');
+    if (!principal)
+      throw new WsAuthError('invalid_principal', 'create(): userId, roles, scopes or tenant is not valid');
     if (init.data !== undefined && (typeof init.data !== 'string' || init.data.length > MAX_DATA_LENGTH)) {
-      throw new WsAuthError('invalid_principal', `create(): "data" must be a text of at most ${MAX_DATA_LENGTH} characters`);
+      throw new WsAuthError(
+        'invalid_principal',
+        `create(): "data" must be a text of at most ${MAX_DATA_LENGTH} characters`,
+      );
     }
     const absoluteMs = Math.min(init.absoluteMs ?? Infinity, this.#limits.absoluteMs);
-    if (!(absoluteMs > 0)) throw new WsAuthError('invalid_principal', 'create(): "absoluteMs" must be more than 0');
+    if (!(absoluteMs > 0))
+      throw new WsAuthError('invalid_principal', 'create(): "absoluteMs" must be more than 0');
     const token = newSessionToken(userHashOf(this.#userHashKey, principal.id));
     const draft: Session = {
       id: sessionIdOf(token)!,
@@ -125,7 +130,10 @@ export class SessionService {
     const userHash = userHashOfSession(sessionId);
     const token = newSessionToken(userHash);
     const newSessionId = sessionIdOf(token)!;
-    const receipt = await this.#stores.revocations.append({ kind: 'rotate', userHash, sessionId, newSessionId }, 'rotated');
+    const receipt = await this.#stores.revocations.append(
+      { kind: 'rotate', userHash, sessionId, newSessionId },
+      'rotated',
+    );
     const [session] = receipt.sessions > 0 ? await this.#stores.sessions.get([newSessionId]) : [];
     if (!session) throw new SessionUnknown();
     this.#record('session_renewed', 'rotated', session);
@@ -148,8 +156,13 @@ export class SessionService {
       throw new WsAuthError('invalid_principal', 'setRoles(): roles and scopes are lists of printable names');
     }
     const sessionId = 'session' in selector ? readSessionId(selector.session) : undefined;
-    const userHash = sessionId ? userHashOfSession(sessionId) : userHashOf(this.#userHashKey, (selector as { user: string }).user);
-    const { sessions } = await this.#stores.revocations.append({ kind: 'rights', userHash, sessionId, roles, scopes }, 'rights');
+    const userHash = sessionId
+      ? userHashOfSession(sessionId)
+      : userHashOf(this.#userHashKey, (selector as { user: string }).user);
+    const { sessions } = await this.#stores.revocations.append(
+      { kind: 'rights', userHash, sessionId, roles, scopes },
+      'rights',
+    );
     this.#audit.record({
       event: 'authz_change',
       outcome: 'success',
@@ -166,6 +179,12 @@ export class SessionService {
   }
 
   #record(event: 'session_created' | 'session_renewed', reasonCode: string, session: Session): void {
-    this.#audit.record({ event, outcome: 'success', reasonCode, principal: session.userId, sessionId: session.id });
+    this.#audit.record({
+      event,
+      outcome: 'success',
+      reasonCode,
+      principal: session.userId,
+      sessionId: session.id,
+    });
   }
 }

@@ -1,10 +1,23 @@
 import type { KeyObject } from 'node:crypto';
 import type { AuditLog } from '../audit/audit-log.js';
 import type { Clock } from '../clock.js';
-import { SessionUnknown, TicketMismatch, TicketMissing, TicketRateExceeded, TicketUnknown, WsAuthError } from '../errors.js';
+import {
+  SessionUnknown,
+  TicketMismatch,
+  TicketMissing,
+  TicketRateExceeded,
+  TicketUnknown,
+  WsAuthError,
+} from '../errors.js';
 import { newTicket, parseTicket, userHashOf, userHashOfSession } from '../identifiers.js';
 import { MAX_TICKET_TTL_MS } from '../options.js';
-import { createPrincipal, isNameList, type Narrowing, type Principal, type PrincipalInit } from '../principal.js';
+import {
+  createPrincipal,
+  isNameList,
+  type Narrowing,
+  type Principal,
+  type PrincipalInit,
+} from '../principal.js';
 import { readSessionId } from '../revocation/revocation-service.js';
 import type { Stores } from '../stores.js';
 import { sealToken, openToken } from './sealed-token.js';
@@ -106,7 +119,10 @@ export class TicketService {
     const now = this.#clock();
     const use = init.use ?? 'connect';
     if (use === 'cookie' && issuer.sessionToken === undefined) {
-      throw new WsAuthError('invalid_selector', 'issue(): a ticket for a cookie is issued on a request with the session cookie');
+      throw new WsAuthError(
+        'invalid_selector',
+        'issue(): a ticket for a cookie is issued on a request with the session cookie',
+      );
     }
     const { ticket, hash } = newTicket(userHash);
     const record: TicketRecord = {
@@ -123,7 +139,14 @@ export class TicketService {
       expiresAt: now + ttlMs,
     };
     const { maxOutstanding, maxPerMinute } = this.#limits;
-    const result = await this.#stores.tickets.issue({ userHash, hash, record, ttlMs, maxOutstanding, maxPerMinute });
+    const result = await this.#stores.tickets.issue({
+      userHash,
+      hash,
+      record,
+      ttlMs,
+      maxOutstanding,
+      maxPerMinute,
+    });
     if (result.outcome === 'session_unknown') throw new SessionUnknown();
     if (result.outcome === 'rate') throw new TicketRateExceeded(result.retryAfterMs);
     this.#audit.record({
@@ -147,7 +170,10 @@ export class TicketService {
    * @throws {TicketUnknown} when it was never issued, has expired, was used, or its session has ended
    * @throws {TicketMismatch} when it was issued for another session, origin, path or use
    */
-  async consume(presented: string | undefined | null, expectation: TicketExpectation = {}): Promise<TicketGrant> {
+  async consume(
+    presented: string | undefined | null,
+    expectation: TicketExpectation = {},
+  ): Promise<TicketGrant> {
     if (presented === undefined || presented === null || presented === '') throw new TicketMissing();
     const key = parseTicket(presented);
     if (!key) throw new TicketUnknown();
@@ -160,11 +186,13 @@ export class TicketService {
     });
     if (result.outcome === 'consumed') {
       const { sessionId, principal, narrowing, sealedToken } = result.record;
-      const sessionToken = sealedToken === undefined ? undefined : (openToken(sealedToken, presented) ?? undefined);
+      const sessionToken =
+        sealedToken === undefined ? undefined : (openToken(sealedToken, presented) ?? undefined);
       return { sessionId, principal, scopes: narrowing?.scopes, sessionToken };
     }
     const isReplay = result.outcome === 'unknown' && result.replayed;
-    const reason = result.outcome === 'mismatch' ? `mismatch_${result.binding}` : isReplay ? 'replayed' : 'unknown';
+    const reason =
+      result.outcome === 'mismatch' ? `mismatch_${result.binding}` : isReplay ? 'replayed' : 'unknown';
     this.#audit.record({
       event: isReplay ? 'authn_token_reuse' : 'authn_login_fail',
       outcome: 'refused',
@@ -184,11 +212,17 @@ export class TicketService {
   #readTtl(given: number | undefined): number {
     if (given === undefined) return this.#limits.ttlMs;
     if (given > 0 && given <= MAX_TICKET_TTL_MS) return given;
-    throw new WsAuthError('invalid_selector', `issue(): "ttlMs" must be above 0 and at most ${MAX_TICKET_TTL_MS}`);
+    throw new WsAuthError(
+      'invalid_selector',
+      `issue(): "ttlMs" must be above 0 and at most ${MAX_TICKET_TTL_MS}`,
+    );
   }
 
   /** Scopes that are asked for, never more than those of the credential that asks. */
-  #readNarrowing(scopes: readonly string[] | undefined, issuer: Narrowing | undefined): Narrowing | undefined {
+  #readNarrowing(
+    scopes: readonly string[] | undefined,
+    issuer: Narrowing | undefined,
+  ): Narrowing | undefined {
     if (scopes !== undefined && !isNameList(scopes)) {
       throw new WsAuthError('invalid_selector', 'issue(): "scopes" is a list of printable names');
     }

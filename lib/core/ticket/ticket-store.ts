@@ -74,7 +74,11 @@ export interface TicketStore {
 export const SPENT_TICKET_MEMORY_MS = 60_000;
 
 /** What a presentation differs in from what the ticket was issued for, or `undefined` when it is the same in everything. */
-export function ticketMismatch(record: TicketRecord, userHash: string, presented: PresentedTicket): TicketBinding | undefined {
+export function ticketMismatch(
+  record: TicketRecord,
+  userHash: string,
+  presented: PresentedTicket,
+): TicketBinding | undefined {
   if (record.use !== presented.use) return 'use';
   if (record.origin !== undefined && record.origin !== presented.origin) return 'origin';
   if (record.path !== undefined && record.path !== presented.path) return 'path';

@@ -3,7 +3,11 @@ import { ENGINE_PROPERTY } from '../ws-auth.constants.js';
 import type { WsAuthEngine } from '../ws-auth.engine.js';
 import { findConnection } from '../ws-connection.js';
 
-type LifecycleMethod = (this: { [ENGINE_PROPERTY]?: WsAuthEngine }, client: unknown, ...rest: unknown[]) => unknown;
+type LifecycleMethod = (
+  this: { [ENGINE_PROPERTY]?: WsAuthEngine },
+  client: unknown,
+  ...rest: unknown[]
+) => unknown;
 
 /**
  * Nest neither awaits nor catches `handleConnection` and `handleDisconnect`: what they throw ends the process, and leaves

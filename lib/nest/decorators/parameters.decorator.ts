@@ -10,20 +10,28 @@ import { wsConnection } from '../ws-connection.js';
  * With a key, that part of it: `@WsPrincipal('id') userId: string`.
  */
 export const WsPrincipal = createParamDecorator<keyof Principal | undefined>((key, context) => {
-  const principal = isHttp(context) ? callerOf(context.switchToHttp().getRequest()).principal : connectionOf(context).principal;
+  const principal = isHttp(context)
+    ? callerOf(context.switchToHttp().getRequest()).principal
+    : connectionOf(context).principal;
   return key === undefined ? principal : principal[key];
 });
 
 /** The session behind the connection or the request, or `undefined` for a credential without one. */
 export const WsSession = createParamDecorator<undefined, Session | undefined>((_, context) => {
-  return isHttp(context) ? callerOf(context.switchToHttp().getRequest()).session : connectionOf(context).session;
+  return isHttp(context)
+    ? callerOf(context.switchToHttp().getRequest()).session
+    : connectionOf(context).session;
 });
 
 /** The handshake of the connection: path, origin, address, subprotocol; never a credential. */
-export const WsHandshake = createParamDecorator<undefined, Handshake>((_, context) => connectionOf(context).handshake);
+export const WsHandshake = createParamDecorator<undefined, Handshake>(
+  (_, context) => connectionOf(context).handshake,
+);
 
 /** The connection itself. */
-export const WsConnection = createParamDecorator<undefined, Connection>((_, context) => connectionOf(context));
+export const WsConnection = createParamDecorator<undefined, Connection>((_, context) =>
+  connectionOf(context),
+);
 
 function isHttp(context: ExecutionContext): boolean {
   return context.getType() === 'http';

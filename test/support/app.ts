@@ -1,0 +1,167 @@
+import { createSecretKey, randomBytes, randomUUID } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import { type INestApplication, type LoggerService, type ModuleMetadata, type Type } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { JwtService } from '@nestjs/jwt';
+import {
+  WsAuthAdapter,
+  type WsAuthAdapterOptions,
+  type AuditEvent,
+  WsAuthEvents,
+  WsAuthModule,
+  type WsAuthExtras,
+  type WsAuthOptions,
+  WsConnections,
+  WsSessionService,
+  WsTicketService,
+} from '../../lib/index.js';
+import { WS_AUTH_ENGINE } from '../../lib/nest/ws-auth.constants.js';
+import type { WsAuthEngine } from '../../lib/nest/ws-auth.engine.js';
+
+export const ORIGIN = 'https://app.example';
+export const ISSUER = 'https://issuer.example';
+export const AUDIENCE = 'chat';
+
+/** A logger that keeps every line, so that tests can look for what must not be in one. */
+export class MemoryLogger implements LoggerService {
+  readonly lines: string[] = [];
+
+  log(...args: unknown[]): void {
+    this.#keep('log', args);
+  }
+  error(...args: unknown[]): void {
+    this.#keep('error', args);
+  }
+  warn(...args: unknown[]): void {
+    this.#keep('warn', args);
+  }
+  debug(...args: unknown[]): void {
+    this.#keep('debug', args);
+  }
+  verbose(...args: unknown[]): void {
+    this.#keep('verbose', args);
+  }
+
+  #keep(level: string, args: readonly unknown[]): void {
+    const texts = args.map((arg) => (arg instanceof Error ? `${arg.stack}` : String(arg)));
+    this.lines.push(`${level} ${texts.join(' ')}`);
+  }
+}
+
+/** An application under test, with everything that a test asks of it. */
+export interface TestApp {
+  readonly app: INestApplication;
+  readonly port: number;
+  readonly engine: WsAuthEngine;
+  readonly sessions: WsSessionService;
+  readonly tickets: WsTicketService;
+  readonly connections: WsConnections;
+  /** The audit log since the start. */
+  readonly events: AuditEvent[];
+  readonly logger: MemoryLogger;
+  /** Signs an access token that the application accepts, with a test's changes. */
+  token(claims?: Record<string, unknown>, header?: Record<string, unknown>): string;
+  /** Resolves with the first audit event, past or to come, that fits. */
+  eventOf(fits: (event: AuditEvent) => boolean): Promise<AuditEvent>;
+  close(): Promise<void>;
+}
+
+/** What a test changes of the usual application. */
+export interface TestAppParts {
+  gateways: Type[];
+  options?: Partial<WsAuthOptions> & WsAuthExtras;
+  adapter?: WsAuthAdapterOptions;
+  module?: ModuleMetadata;
+  /** Called before the application listens. */
+  before?: (app: INestApplication) => void | Promise<void>;
+}
+
+/** The secret of this process: made anew in every run. */
+export const JWT_SECRET = randomBytes(48).toString('base64url');
+
+/** Options that most tests start from. Refusals are HTTP, as the security rows ask. */
+export function baseOptions(): WsAuthOptions {
+  return {
+    origins: [ORIGIN],
+    credentials: ['ticket', 'bearer', 'cookie', 'first-message'],
+    jwt: { secret: JWT_SECRET, algorithms: ['HS256'], issuer: ISSUER, audience: AUDIENCE },
+    secret: createSecretKey(randomBytes(32)),
+    handshake: { refuseBrowsersWith: 'http-status' },
+  };
+}
+
+/** Boots an application on a free port of loopback. */
+export async function startApp(parts: TestAppParts): Promise<TestApp> {
+  const logger = new MemoryLogger();
+  const base = baseOptions();
+  const options = {
+    ...base,
+    ...parts.options,
+    handshake: { ...base.handshake, ...parts.options?.handshake },
+  };
+  class TestModule {}
+  const app = await NestFactory.create(
+    {
+      module: TestModule,
+      ...parts.module,
+      imports: [WsAuthModule.forRoot(options), ...(parts.module?.imports ?? [])],
+      providers: [...parts.gateways, ...(parts.module?.providers ?? [])],
+    },
+    { logger, abortOnError: false },
+  );
+  app.useWebSocketAdapter(new WsAuthAdapter(app, parts.adapter));
+  await parts.before?.(app);
+  const engine = app.get<WsAuthEngine>(WS_AUTH_ENGINE);
+  const events: AuditEvent[] = [];
+  const watchers = new Set<(event: AuditEvent) => void>();
+  app.get(WsAuthEvents).subscribe((event) => {
+    events.push(event);
+    for (const watch of watchers) watch(event);
+  });
+  await app.listen(0, '127.0.0.1');
+  const jwt = new JwtService({});
+  return {
+    app,
+    port: (app.getHttpServer().address() as AddressInfo).port,
+    engine,
+    sessions: app.get(WsSessionService),
+    tickets: app.get(WsTicketService),
+    connections: app.get(WsConnections),
+    events,
+    logger,
+    token: (claims = {}, header = {}) => signToken(jwt, claims, header),
+    eventOf: (fits) => {
+      const past = events.find(fits);
+      if (past) return Promise.resolve(past);
+      return new Promise((resolve) => {
+        const watch = (event: AuditEvent): void => {
+          if (!fits(event)) return;
+          watchers.delete(watch);
+          resolve(event);
+        };
+        watchers.add(watch);
+      });
+    },
+    close: () => app.close(),
+  };
+}
+
+function signToken(
+  jwt: JwtService,
+  claims: Record<string, unknown>,
+  header: Record<string, unknown>,
+): string {
+  const now = Math.floor(Date.now() / 1_000);
+  const payload = {
+    iss: ISSUER,
+    aud: AUDIENCE,
+    sub: 'ada',
+    iat: now,
+    exp: now + 600,
+    jti: randomUUID(),
+    ...claims,
+  };
+  for (const [name, value] of Object.entries(payload))
+    if (value === undefined) delete payload[name as keyof typeof payload];
+  return jwt.sign(payload, { secret: JWT_SECRET, header: { alg: 'HS256', typ: 'JWT', ...header } } as never);
+}
