@@ -54,7 +54,7 @@ export class ClientAddressReader {
   #lastUntrustedHop(header: string | undefined, peer: string): string {
     if (header === undefined) return peer;
     let client = peer;
-    for (const entry of header.split(',').slice(-MAX_HOPS).reverse()) {
+    for (const entry of header.split(',').slice(-MAX_HOPS).toReversed()) {
       const hop = canonicalIp(entry.trim());
       if (hop === null) return client;
       client = hop;

@@ -1,4 +1,4 @@
-import type { Deadline, DeadlineWheel } from '../lifetime/deadline-wheel.js';
+import type { DeadlineWheel } from '../lifetime/deadline-wheel.js';
 import type { SessionStore } from './session-store.js';
 
 /** The longest time for which use is collected before the store is told of it. */
@@ -19,7 +19,6 @@ export class SessionActivity {
   readonly #onError: (error: unknown) => void;
   readonly #used = new Set<string>();
   readonly #asked = new Set<string>();
-  #flush: Deadline | undefined;
 
   constructor(options: {
     sessions: SessionStore;
@@ -39,7 +38,7 @@ export class SessionActivity {
   markUsed(sessionId: string): void {
     if (this.#used.has(sessionId)) return;
     this.#used.add(sessionId);
-    this.#flush ??= this.#wheel.schedule(this.#flushMs, () => this.#run(this.#flushUsed()));
+    if (this.#used.size === 1) this.#wheel.schedule(this.#flushMs, () => this.#run(this.#flushUsed()));
   }
 
   /** Asks whether a session still lives; questions of one turn go to the store together. */
@@ -53,10 +52,9 @@ export class SessionActivity {
   }
 
   async #flushUsed(): Promise<void> {
-    this.#flush = undefined;
     const ids = [...this.#used];
     this.#used.clear();
-    await this.#touch(ids);
+    if (ids.length > 0) await this.#touch(ids);
   }
 
   async #answerAsked(): Promise<void> {
