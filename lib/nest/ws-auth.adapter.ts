@@ -9,6 +9,7 @@ import { ModulesContainer } from '@nestjs/core';
 import { WsAdapter } from '@nestjs/platform-ws';
 import type { MessageMappingProperties } from '@nestjs/websockets';
 import { WebSocketServer, type ServerOptions } from 'ws';
+import { CLOSE } from '../core/close-code.js';
 import { WsAuthOptionsError } from '../core/errors.js';
 import { HandshakeRefused } from '../core/handshake/refusal.js';
 import { normalizeGatewayPath } from './declared-gateway.js';
@@ -107,6 +108,7 @@ export class WsAuthAdapter extends WsAdapter {
     this.#engine?.drain();
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     for (const { listener } of this.#ports.values()) listener.terminateWaiting();
+    for (const client of server.clients) client.close(CLOSE.restart.code, CLOSE.restart.word);
     const timer = setTimeout(() => {
       for (const client of server.clients) client.terminate();
     }, SHUTDOWN_GRACE_MS);
@@ -182,6 +184,7 @@ export class WsAuthAdapter extends WsAdapter {
       closeTimeout: lifetime.closeGraceMs,
       WebSocket: GuardedSocket as unknown as ServerOptions['WebSocket'],
     };
+    assertCurrentWs();
     const server = new WebSocketServer(options);
     server.on('error', (error) => this.#dispatchLogger.error(error));
     return server;
@@ -193,6 +196,15 @@ export class WsAuthAdapter extends WsAdapter {
     const problem = this.#foreign?.adopt(application.server, application.listener.listener);
     if (problem) throw new WsAuthOptionsError([problem]);
   }
+}
+
+/** The first ws that bounds the pongs it owes is 8.23.0; before it, one client's pings fill the memory (requirement CF-02). */
+function assertCurrentWs(): void {
+  const { options } = new WebSocketServer({ noServer: true });
+  if ('maxPendingAutoPongs' in options) return;
+  throw new WsAuthOptionsError([
+    'the ws package in use is older than 8.23.0: remove the override that pins it',
+  ]);
 }
 
 /** Only ever lowers it: Node's default of 60 s is long for a request that has not even a header yet (requirement HS-02). */

@@ -3,8 +3,11 @@
  * at once, both find the same things, and a mixture fails closed instead of half working.
  */
 
-/** The engine: everything that decides, built from the options. */
-export const WS_AUTH_ENGINE = Symbol.for('nestjs-ws-auth:engine');
+/**
+ * The engine: everything that decides, built from the options. Nest prints the token when the module is missing, so it
+ * names what brings it.
+ */
+export const WS_AUTH_ENGINE = Symbol.for('WsAuthModule.forRoot() of nestjs-ws-auth');
 
 /** The options as the application gave them. */
 export const WS_AUTH_OPTIONS = Symbol.for('nestjs-ws-auth:options');

@@ -1,6 +1,12 @@
 import { createSecretKey, randomBytes, randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
-import { type INestApplication, type LoggerService, type ModuleMetadata, type Type } from '@nestjs/common';
+import {
+  type DynamicModule,
+  type INestApplication,
+  type LoggerService,
+  type ModuleMetadata,
+  type Type,
+} from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { JwtService } from '@nestjs/jwt';
 import {
@@ -15,8 +21,9 @@ import {
   WsSessionService,
   WsTicketService,
 } from '../../lib/index.js';
-import { WS_AUTH_ENGINE } from '../../lib/nest/ws-auth.constants.js';
-import type { WsAuthEngine } from '../../lib/nest/ws-auth.engine.js';
+import { resolveOptions } from '../../lib/core/options.js';
+import { WS_AUTH_ENGINE, WS_AUTH_OPTIONS } from '../../lib/nest/ws-auth.constants.js';
+import { type EngineParts, WsAuthEngine } from '../../lib/nest/ws-auth.engine.js';
 
 export const ORIGIN = 'https://app.example';
 export const ISSUER = 'https://issuer.example';
@@ -72,6 +79,8 @@ export interface TestAppParts {
   options?: Partial<WsAuthOptions> & WsAuthExtras;
   adapter?: WsAuthAdapterOptions;
   module?: ModuleMetadata;
+  /** What takes the place of the real clock, stores or verifier. */
+  engine?: EngineParts;
   /** Called before the application listens. */
   before?: (app: INestApplication) => void | Promise<void>;
 }
@@ -104,7 +113,10 @@ export async function startApp(parts: TestAppParts): Promise<TestApp> {
     {
       module: TestModule,
       ...parts.module,
-      imports: [WsAuthModule.forRoot(options), ...(parts.module?.imports ?? [])],
+      imports: [
+        withEngineParts(WsAuthModule.forRoot(options), parts.engine),
+        ...(parts.module?.imports ?? []),
+      ],
       providers: [...parts.gateways, ...(parts.module?.providers ?? [])],
     },
     { logger, abortOnError: false },
@@ -144,6 +156,18 @@ export async function startApp(parts: TestAppParts): Promise<TestApp> {
     },
     close: () => app.close(),
   };
+}
+
+/** The module with an engine that is made as the real one, but for a test's parts. */
+function withEngineParts(module: DynamicModule, parts: EngineParts | undefined): DynamicModule {
+  if (!parts) return module;
+  const engine = {
+    provide: WS_AUTH_ENGINE,
+    useFactory: (options: WsAuthOptions) =>
+      new WsAuthEngine(resolveOptions(options, { production: false }), parts),
+    inject: [WS_AUTH_OPTIONS],
+  };
+  return { ...module, providers: [...(module.providers ?? []), engine] };
 }
 
 function signToken(

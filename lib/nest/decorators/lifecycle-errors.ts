@@ -1,4 +1,5 @@
 import { CLOSE } from '../../core/close-code.js';
+import { GuardedSocket } from '../guarded-socket.js';
 import { ENGINE_PROPERTY } from '../ws-auth.constants.js';
 import type { WsAuthEngine } from '../ws-auth.engine.js';
 import { findConnection } from '../ws-connection.js';
@@ -11,7 +12,7 @@ type LifecycleMethod = (
 
 /**
  * Nest neither awaits nor catches `handleConnection` and `handleDisconnect`: what they throw ends the process, and leaves
- * the client connected. On a guarded gateway it is logged, and a client whose `handleConnection` failed is closed 1011.
+ * the client connected. On a gateway of ours it is logged, and a client whose `handleConnection` failed is closed 1011.
  */
 export function containLifecycleErrors(prototype: object): void {
   for (const name of ['handleConnection', 'handleDisconnect']) {
@@ -39,8 +40,10 @@ function contained(original: LifecycleMethod): LifecycleMethod {
 
 /** A client that is none of ours is somebody's unit test: the error is the caller's. */
 function endBrokenClient(engine: WsAuthEngine | undefined, client: unknown, error: unknown): void {
-  const connection = findConnection(client);
-  if (!engine || !connection) throw error;
+  if (!engine || !(client instanceof GuardedSocket)) throw error;
   engine.reportError(error);
-  engine.connections.end(connection, { close: CLOSE.error, reason: 'handle_connection_failed' });
+  const connection = findConnection(client);
+  if (connection)
+    engine.connections.end(connection, { close: CLOSE.error, reason: 'handle_connection_failed' });
+  else client.close(CLOSE.error.code, CLOSE.error.word);
 }
