@@ -75,6 +75,8 @@ type State = 'open' | 'fenced' | 'closed';
 export class Connection {
   readonly id: string;
   readonly handshake: Handshake;
+  /** Unix ms at which it was admitted. */
+  readonly openedAt: number;
   #grant: Grant;
   #principal: Principal;
   #state: State = 'open';
@@ -82,6 +84,8 @@ export class Connection {
   #transport: ConnectionTransport | undefined;
   /** Unix ms of the last application message. */
   lastMessageAt: number;
+  /** @internal the last entry of the revocation log that the store's decision has seen: only later ones concern it */
+  seenUpTo = '0-0';
 
   /** @internal connections are made by a handshake */
   constructor(id: string, handshake: Handshake, grant: Grant, now: number) {
@@ -89,6 +93,7 @@ export class Connection {
     this.handshake = handshake;
     this.#grant = grant;
     this.#principal = grant.principal;
+    this.openedAt = now;
     this.lastMessageAt = now;
   }
 

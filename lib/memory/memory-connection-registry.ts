@@ -41,7 +41,8 @@ export class MemoryConnectionRegistry implements ConnectionRegistry {
     const connections = this.#state.connections.get(userHash) ?? new Map<string, RegisteredConnection>();
     const full = this.#fullLimit(connections, request, session?.id);
     if (full && request.onLimit === 'reject') return { outcome: 'limit', of: full };
-    const evicted = full && this.#evictOldest(connections, full === 'session' ? session?.id : undefined);
+    const evicted =
+      full && this.#evictOldest(connections, request, full === 'session' ? session?.id : undefined);
     const since = connections.get(request.connectionId)?.since ?? this.#state.clock();
     connections.set(request.connectionId, { sessionId: session?.id, since });
     this.#state.connections.set(userHash, connections);
@@ -119,10 +120,11 @@ export class MemoryConnectionRegistry implements ConnectionRegistry {
 
   #evictOldest(
     connections: Map<string, RegisteredConnection>,
+    { connectionId }: AdmissionRequest,
     sessionId: string | undefined,
   ): Admitted['evicted'] {
     const candidates = [...connections].filter(
-      ([, { sessionId: of }]) => sessionId === undefined || of === sessionId,
+      ([id, { sessionId: of }]) => id !== connectionId && (sessionId === undefined || of === sessionId),
     );
     const oldest = candidates.reduce((a, b) => (b[1].since < a[1].since ? b : a));
     connections.delete(oldest[0]);

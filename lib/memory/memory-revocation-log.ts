@@ -87,7 +87,7 @@ export class MemoryRevocationLog implements RevocationLog {
         sessions += Number(this.#state.deleteSession(id));
       }
     }
-    this.#state.raiseUserCut(userHash, cut, this.#rememberMs);
+    this.#state.raiseUserCut(userHash, cut, cutInclusive, this.#rememberMs);
     return { sessions, cut, cutInclusive };
   }
 

@@ -16,7 +16,9 @@ export class MemorySessionStore implements SessionStore {
     const userHash = userHashOfSession(draft.id);
     const cut = this.#state.cutOf(userHash);
     // A login of now is later than every revocation, also than one of this very millisecond.
-    const authenticatedAt = draft.authenticatedAt === 0 ? Math.max(now, cut) : draft.authenticatedAt;
+    // One of the future counts as one of now: it would outlive revocations until then.
+    const authenticatedAt =
+      draft.authenticatedAt === 0 ? Math.max(now, cut) : Math.min(draft.authenticatedAt, now);
     if (authenticatedAt < cut || this.#state.session(draft.id)) return { outcome: 'stale' };
     if (this.#state.sessionsOf(userHash).length >= maxPerUser) return { outcome: 'too_many' };
     const session = Object.freeze({

@@ -17,6 +17,15 @@ export interface StoredTicket {
   isSpent: boolean;
 }
 
+/** Unix ms: what of a user is dead from before. */
+interface Cut {
+  readonly sessions: number;
+  /** Of credentials without session: those of the very millisecond cannot be told from earlier ones, and are dead too. */
+  readonly credentials: number;
+}
+
+const NO_CUT: Cut = { sessions: 0, credentials: 0 };
+
 /** One registered connection of a user. */
 export interface RegisteredConnection {
   sessionId: string | undefined;
@@ -35,7 +44,7 @@ export class MemoryState {
   readonly revokedTokens: ExpiringMap<true>;
   readonly #sessions: ExpiringMap<StoredSession>;
   readonly #sessionsOfUser = new Map<string, Set<string>>();
-  readonly #userCuts: ExpiringMap<number>;
+  readonly #userCuts: ExpiringMap<Cut>;
   #everyoneCut = 0;
   #lastLogTime = 0;
   #logSequence = 0;
@@ -109,13 +118,17 @@ export class MemoryState {
     return live.sort((a, b) => a.createdAt - b.createdAt);
   }
 
-  /** Unix ms: what a user was granted before it is dead. */
+  /** Unix ms: the sessions of a user from before it are dead. */
   cutOf(userHash: string): number {
-    return Math.max(this.#userCuts.get(userHash) ?? 0, this.#everyoneCut);
+    return Math.max((this.#userCuts.get(userHash) ?? NO_CUT).sessions, this.#everyoneCut);
   }
 
-  raiseUserCut(userHash: string, cut: number, rememberMs: number): void {
-    const raised = Math.max(cut, this.#userCuts.get(userHash) ?? 0);
+  raiseUserCut(userHash: string, cut: number, cutInclusive: boolean, rememberMs: number): void {
+    const { sessions, credentials } = this.#userCuts.get(userHash) ?? NO_CUT;
+    const raised = {
+      sessions: Math.max(cut, sessions),
+      credentials: Math.max(cutInclusive ? cut + 1 : cut, credentials),
+    };
     this.#userCuts.set(userHash, raised, this.clock() + rememberMs);
   }
 
@@ -126,7 +139,8 @@ export class MemoryState {
   /** True when no revocation of the user, of everyone or of the token has overtaken this credential. */
   isCurrent(userHash: string, authenticatedAt: number, tokenHash: string | undefined): boolean {
     if (tokenHash !== undefined && this.revokedTokens.get(tokenHash)) return false;
-    return authenticatedAt >= this.cutOf(userHash);
+    const { credentials } = this.#userCuts.get(userHash) ?? NO_CUT;
+    return authenticatedAt >= Math.max(credentials, this.#everyoneCut);
   }
 
   /** A place in the log: later than every one before, even when the clock was set back. */
@@ -145,27 +159,28 @@ export class MemoryState {
   /** Drops what is over, a slice of it at a time. */
   sweep(): void {
     for (const map of [this.tickets, this.revokedTokens, this.#sessions, this.#userCuts]) {
-      map.sweep(Math.max(1_000, Math.ceil(map.size / 60)));
+      map.sweep(sliceOf(map.size));
     }
-    this.#forgetEndedSessions(1_000);
-    for (const [owner, hashes] of this.outstanding) {
-      for (const hash of hashes) if (!this.tickets.get(hash)) hashes.delete(hash);
-      if (hashes.size === 0) this.outstanding.delete(owner);
-    }
-  }
-
-  /** The index of sessions by user goes round: users whose sessions all ended leave it. */
-  #forgetEndedSessions(count: number): void {
-    let seen = 0;
-    for (const [userHash, ids] of this.#sessionsOfUser) {
-      if ((seen += 1) > count) return;
-      this.#sessionsOfUser.delete(userHash);
-      for (const id of ids) if (!this.#sessions.get(id)) ids.delete(id);
-      if (ids.size > 0) this.#sessionsOfUser.set(userHash, ids);
-    }
+    sweepIndex(this.#sessionsOfUser, this.#sessions);
+    sweepIndex(this.outstanding, this.tickets);
   }
 }
 
+/** How much of a map one sweep looks at: all of it within a minute. */
+function sliceOf(size: number): number {
+  return Math.max(1_000, Math.ceil(size / 60));
+}
+
+/** The index goes round, a slice at a time: members that are over leave it, and owners without members. */
+function sweepIndex(index: Map<string, Set<string>>, members: ExpiringMap<unknown>): void {
+  let left = Math.min(sliceOf(index.size), index.size);
+  for (const [owner, keys] of index) {
+    if ((left -= 1) < 0) return;
+    index.delete(owner);
+    for (const key of keys) if (members.get(key) === undefined) keys.delete(key);
+    if (keys.size > 0) index.set(owner, keys);
+  }
+}
 function userOf(sessionId: string): string {
   return sessionId.slice(0, sessionId.indexOf('.'));
 }

@@ -42,10 +42,9 @@ export class MemoryTicketStore implements TicketStore {
     const result = this.spend(presented);
     if (result.outcome !== 'consumed') return result;
     const { sessionId, authenticatedAt, token } = result.record;
-    const lives =
-      sessionId === undefined
-        ? this.#state.isCurrent(presented.userHash, authenticatedAt, token?.hash)
-        : this.#state.session(sessionId) !== null;
+    const isSessionGood = sessionId === undefined || this.#state.session(sessionId) !== null;
+    const grantedAt = sessionId === undefined ? authenticatedAt : Infinity;
+    const lives = isSessionGood && this.#state.isCurrent(presented.userHash, grantedAt, token?.hash);
     return lives ? result : { outcome: 'unknown', replayed: false };
   }
 

@@ -25,6 +25,8 @@ export class GuardedSocket extends WebSocket implements ConnectionTransport {
   [CONNECTION_KEY]: Connection | undefined;
   /** The handlers of the gateways that share this socket. */
   readonly tables: HandlerTable[] = [];
+  /** The Observables whose values are sent to this socket. */
+  readonly subscriptions = new Set<{ unsubscribe(): void }>();
   #receiver: SocketReceiver | undefined;
   #gate: FirstMessageGate | undefined;
   #heldClose: [code: number, reason: Buffer] | undefined;
@@ -88,6 +90,12 @@ export class GuardedSocket extends WebSocket implements ConnectionTransport {
   override close(code?: number, reason?: string | Buffer): void {
     if (this.isPaused && code !== 1009) this.resume();
     super.close(code, reason);
+  }
+
+  /** Cuts the socket. What it holds for after the first message is not delivered any more. */
+  override terminate(): void {
+    this.#gate?.abandon();
+    super.terminate();
   }
 
   get #isFenced(): boolean {

@@ -1,8 +1,8 @@
-import { isObservable, type Subscription } from 'rxjs';
+import { isObservable, Subscription, type Observable } from 'rxjs';
 import type { Logger } from '@nestjs/common';
 import { CLOSE } from '../core/close-code.js';
 import type { Connection } from '../core/connection.js';
-import { readCredentialData } from '../core/handshake/auth-frame.js';
+import { mayBeAuthFrame, readCredentialData } from '../core/handshake/auth-frame.js';
 import type { PresentedCredential } from '../core/handshake/credential-reader.js';
 import type { GatewayPolicy } from '../core/handshake/gateway-policy.js';
 import { HandshakeRefused } from '../core/handshake/refusal.js';
@@ -22,6 +22,8 @@ const BAD_MESSAGE = exceptionFrame({
   code: 'bad_message',
   message: 'not a message of the form {"event","data"}',
 });
+
+const INTERNAL_ERROR = exceptionFrame({ code: 'internal', message: 'internal error' });
 
 /** Brings the messages of open sockets to their handlers: fence, parse, envelope, handler, reply. */
 export class MessageDispatcher implements SocketReceiver {
@@ -46,12 +48,13 @@ export class MessageDispatcher implements SocketReceiver {
 
   receive(socket: GuardedSocket, data: Buffer, isBinary: boolean): void {
     const connection = socket[CONNECTION_KEY];
-    if (connection && !this.#engine.connections.mayReceive(connection)) return;
+    if (connection && !this.#engine.connections.isLive(connection)) return;
     if (isBinary && !this.#parser) return this.#refuseBinary(socket, connection);
     const message = this.#read(data);
     if (message === undefined) return;
     if (message === null) {
-      socket.emitToListeners(data, isBinary);
+      // Listeners are spared what may be a credential with a slip in it.
+      if (!connection || !mayBeAuthFrame(data.toString('utf8'))) socket.emitToListeners(data, isBinary);
       socket.send(BAD_MESSAGE);
       return;
     }
@@ -63,6 +66,7 @@ export class MessageDispatcher implements SocketReceiver {
 
   closed(socket: GuardedSocket, code: number): void {
     const connection = socket[CONNECTION_KEY];
+    for (const subscription of socket.subscriptions) subscription.unsubscribe();
     if (connection) this.#engine.connections.closed(connection, code);
   }
 
@@ -86,15 +90,14 @@ export class MessageDispatcher implements SocketReceiver {
   }
 
   #dispatch(socket: GuardedSocket, message: Envelope): void {
-    let isKnown = false;
-    for (const table of socket.tables) {
-      const handler = table.get(message.event);
-      if (!handler) continue;
-      isKnown = true;
-      void this.#handle(socket, handler, message);
-    }
-    if (!isKnown)
+    const handlers = socket.tables.flatMap((table) => table.get(message.event) ?? []);
+    if (handlers.length === 0) {
       socket.send(exceptionFrame({ code: 'unknown_event', message: 'no handler for this event' }));
+      return;
+    }
+    const connection = socket[CONNECTION_KEY];
+    if (connection && !this.#engine.connections.mayReceive(connection)) return;
+    for (const handler of handlers) void this.#handle(socket, handler, message);
   }
 
   /** Runs a handler through Nest's pipeline and sends what it returns, or what its Observable emits. */
@@ -102,20 +105,46 @@ export class MessageDispatcher implements SocketReceiver {
     try {
       const result = await handler(message.data, message.event);
       if (!isObservable(result)) return this.#reply(socket, result);
-      const subscription: Subscription = result.subscribe({
-        next: (value) => this.#reply(socket, value),
-        error: (error) => this.#logger.error(error),
-      });
-      socket.once('close', () => subscription.unsubscribe());
+      this.#forward(socket, result);
     } catch (error) {
       // An exception filter that rethrows is a bug of the application: told, and the next message is handled.
       this.#logger.error(error);
     }
   }
 
+  /** Sends what an Observable emits, for as long as the socket lives. */
+  #forward(socket: GuardedSocket, replies: Observable<unknown>): void {
+    const subscription = new Subscription();
+    socket.subscriptions.add(subscription);
+    subscription.add(() => socket.subscriptions.delete(subscription));
+    const inner = replies.subscribe({
+      next: (value) => {
+        if (socket.readyState === socket.OPEN) this.#reply(socket, value);
+        else subscription.unsubscribe();
+      },
+      error: (error) => {
+        subscription.unsubscribe();
+        this.#logger.error(error);
+      },
+      complete: () => subscription.unsubscribe(),
+    });
+    subscription.add(inner);
+  }
+
   #reply(socket: GuardedSocket, result: unknown): void {
-    if (result === undefined || result === null) return;
-    if (socket.readyState === socket.OPEN) socket.send(JSON.stringify(result));
+    if (result === undefined || result === null || socket.readyState !== socket.OPEN) return;
+    const text = this.#format(result);
+    if (text !== undefined) socket.send(text);
+  }
+
+  /** A reply that is no JSON is a bug of the application: told, and the client hears that its message failed. */
+  #format(result: unknown): string | undefined {
+    try {
+      return JSON.stringify(result);
+    } catch (error) {
+      this.#logger.error(error);
+      return INTERNAL_ERROR;
+    }
   }
 
   /** `auth` and `auth.refresh` are the library's: no handler, listener or log ever holds a credential. */

@@ -1,10 +1,11 @@
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, Server as HttpServer } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Handshake } from '../core/connection.js';
+import { canonicalIp, isLoopbackIp } from '../core/handshake/client-address.js';
 import type { RawUpgrade } from '../core/handshake/upgrade-request.js';
 
 /** What the core reads of an upgrade request. */
-export function rawUpgradeOf(request: IncomingMessage): RawUpgrade {
+export function rawUpgradeOf(request: IncomingMessage, boundToLoopback: boolean): RawUpgrade {
   const socket = request.socket as Socket & { encrypted?: boolean };
   return {
     method: request.method,
@@ -14,7 +15,7 @@ export function rawUpgradeOf(request: IncomingMessage): RawUpgrade {
     headers: request.headers,
     rawHeaders: request.rawHeaders,
     remoteAddress: socket.remoteAddress,
-    localAddress: socket.localAddress,
+    boundToLoopback,
     encrypted: socket.encrypted === true,
   };
 }
@@ -35,4 +36,12 @@ export function stripRequest(request: IncomingMessage, handshake: Handshake): vo
     request.rawHeaders[index + 1] = isFirst ? protocol : '';
     isFirst = false;
   }
+}
+
+/** True for a server that listens on 127.0.0.0/8 or ::1. */
+export function isBoundToLoopback(server: HttpServer): boolean {
+  const address = server.address();
+  if (address === null || typeof address === 'string') return false;
+  const ip = canonicalIp(address.address);
+  return ip !== null && isLoopbackIp(ip);
 }

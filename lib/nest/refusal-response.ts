@@ -24,7 +24,7 @@ export function writeRefusal(socket: Duplex, refusal: HandshakeRefused, correlat
 }
 
 /** The bytes of the response. */
-export function formatRefusal(refusal: HandshakeRefused, correlationId: string): string {
+function formatRefusal(refusal: HandshakeRefused, correlationId: string): string {
   const { status, title, refusal: code, retryAfterMs } = refusal;
   const body = JSON.stringify({ type: 'about:blank', title, status, code, correlationId });
   const headers: Record<string, string | readonly string[]> = {

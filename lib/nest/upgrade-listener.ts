@@ -4,7 +4,11 @@ import type { WebSocketServer } from 'ws';
 import { CLOSE, closeCodeIn, closeReason, type CloseCode } from '../core/close-code.js';
 import type { Connection } from '../core/connection.js';
 import { WS_AUTH_PROTOCOL } from '../core/handshake/credential-reader.js';
-import { FirstMessageGate, type FirstMessageSocket } from '../core/handshake/first-message.js';
+import {
+  FirstMessageGate,
+  type FirstMessageSocket,
+  type InboundFrame,
+} from '../core/handshake/first-message.js';
 import type { GatewayPolicy } from '../core/handshake/gateway-policy.js';
 import { HandshakeAttempt } from '../core/handshake/handshake-attempt.js';
 import type { HandshakeDecision } from '../core/handshake/handshake-authenticator.js';
@@ -12,7 +16,7 @@ import { HandshakeRefused } from '../core/handshake/refusal.js';
 import { authOkFrame } from './auth-ok-frame.js';
 import type { ForeignListeners } from './foreign-listeners.js';
 import type { GuardedSocket, SocketReceiver } from './guarded-socket.js';
-import { rawUpgradeOf, stripRequest } from './raw-upgrade.js';
+import { isBoundToLoopback, rawUpgradeOf, stripRequest } from './raw-upgrade.js';
 import { writeRefusal } from './refusal-response.js';
 import type { WsAuthEngine } from './ws-auth.engine.js';
 
@@ -43,6 +47,7 @@ export class UpgradeListener {
   readonly #paths = new Map<string, UpgradePath>();
   readonly #attempts = new Set<HandshakeAttempt>();
   readonly #waiting = new Set<GuardedSocket>();
+  #boundToLoopback = false;
 
   constructor(engine: WsAuthEngine, refuser: WebSocketServer, foreign?: ForeignListeners) {
     this.#engine = engine;
@@ -57,6 +62,11 @@ export class UpgradeListener {
 
   listen(server: HttpServer): void {
     server.on('upgrade', this.listener);
+    const look = (): void => {
+      this.#boundToLoopback = isBoundToLoopback(server);
+    };
+    if (server.listening) look();
+    else server.once('listening', look);
   }
 
   /** The listener itself; a property, so that it can be told from others and taken off. */
@@ -87,7 +97,7 @@ export class UpgradeListener {
     try {
       const decision = await authenticator.authenticate(
         attempt,
-        rawUpgradeOf(request),
+        rawUpgradeOf(request, this.#boundToLoopback),
         (path) => this.#paths.get(path)?.policy,
       );
       clearImmediate(watch);
@@ -164,30 +174,46 @@ export class UpgradeListener {
   }
 
   #gateSocket(upgrade: Upgrade, path: UpgradePath, client: GuardedSocket): FirstMessageSocket {
-    const { attempt, request } = upgrade;
+    const { attempt } = upgrade;
     return {
       send: (text) => client.sendFromGate(text),
       pause: () => client.pause(),
-      resume: () => client.resume(),
-      refuse: (close, reason) => {
+      refuse: (close, reason, retryAfterMs) => {
         attempt.abort('client_gone');
-        this.#closeRefused(client, attempt, close, reason);
+        this.#closeRefused(client, attempt, close, reason, retryAfterMs);
         client.releaseHeldClose();
       },
       withdraw: (connection) => this.#engine.connections.closed(connection, 1006),
       open: (connection, held) => {
-        const hasGone = client.readyState !== client.OPEN && held.length === 0;
-        this.#forgetWaiting(client, attempt);
-        if (hasGone) return this.#engine.connections.closed(connection, 1006);
-        client.openTo(path.receiver, connection);
-        if (client.readyState === client.OPEN) path.server.clients.add(client);
-        this.#greet(connection, path.policy);
-        path.server.emit('connection', client, request);
-        for (const { data, isBinary } of held) path.receiver.receive(client, data, isBinary);
-        client.resume();
-        client.releaseHeldClose();
+        try {
+          this.#openGated(upgrade, path, client, connection, held);
+        } catch (error) {
+          // Nobody awaits a gate: what the application throws while it is shown the connection ends this socket only.
+          this.#engine.reportError(error);
+          this.#engine.connections.end(connection, { close: CLOSE.error, reason: 'connection_failed' });
+        }
       },
     };
+  }
+
+  /** The first message was good: Nest sees the connection, and what was held, in order. */
+  #openGated(
+    { attempt, request }: Upgrade,
+    path: UpgradePath,
+    client: GuardedSocket,
+    connection: Connection,
+    held: readonly InboundFrame[],
+  ): void {
+    const hasGone = client.readyState !== client.OPEN && held.length === 0;
+    this.#forgetWaiting(client, attempt);
+    if (hasGone) return this.#engine.connections.closed(connection, 1006);
+    client.openTo(path.receiver, connection);
+    if (client.readyState === client.OPEN) path.server.clients.add(client);
+    this.#greet(connection, path.policy);
+    path.server.emit('connection', client, request);
+    for (const { data, isBinary } of held) path.receiver.receive(client, data, isBinary);
+    client.resume();
+    client.releaseHeldClose();
   }
 
   #forgetWaiting(client: GuardedSocket, attempt: HandshakeAttempt): void {
@@ -221,6 +247,8 @@ export class UpgradeListener {
     )
       return;
     authenticator.auditRefusal(attempt, refusal);
+    // Otherwise what the peer sent stays unread, and its end unheard.
+    unwatch(socket);
     writeRefusal(socket, refusal, attempt.correlationId);
   }
 
@@ -247,10 +275,21 @@ export class UpgradeListener {
     unwatch(socket);
     socket.off('error', ignoreError);
     let isUpgraded = false;
-    server.handleUpgrade(request, socket, head, (client) => {
-      isUpgraded = true;
-      use(client as unknown as GuardedSocket);
-    });
+    // What ws alone finds fault with, such as the parameters of an extension, is refused as everything else is.
+    const onRefused = (): void => {
+      const refusal = new HandshakeRefused('malformed_handshake', 'refused_by_ws');
+      this.#engine.authenticator.auditRefusal(attempt, refusal);
+      writeRefusal(socket, refusal, attempt.correlationId);
+    };
+    server.on('wsClientError', onRefused);
+    try {
+      server.handleUpgrade(request, socket, head, (client) => {
+        isUpgraded = true;
+        use(client as unknown as GuardedSocket);
+      });
+    } finally {
+      server.off('wsClientError', onRefused);
+    }
     return isUpgraded;
   }
 

@@ -17,7 +17,7 @@ import { findEngine } from './find-engine.js';
 import { ForeignListeners } from './foreign-listeners.js';
 import { GuardedSocket, type BoundHandler } from './guarded-socket.js';
 import { MessageDispatcher, type MessageParser } from './message-dispatcher.js';
-import { formatRefusal } from './refusal-response.js';
+import { writeRefusal } from './refusal-response.js';
 import { UpgradeListener } from './upgrade-listener.js';
 import type { WsAuthEngine } from './ws-auth.engine.js';
 
@@ -215,7 +215,7 @@ function tightenHeadersTimeout(server: HttpServer, headersTimeoutMs: number): vo
 
 function answerPlainRequest(_request: IncomingMessage, response: ServerResponse): void {
   const refusal = new HandshakeRefused('upgrade_required', 'plain_request', {
-    headers: { Upgrade: 'websocket' },
+    headers: { Upgrade: 'websocket', 'Sec-WebSocket-Version': '13' },
   });
-  response.socket?.end(formatRefusal(refusal, 'none'));
+  if (response.socket) writeRefusal(response.socket, refusal, 'none');
 }

@@ -13,6 +13,8 @@ const CODE_OF_STATUS: Readonly<Record<number, ExceptionData['code']>> = {
   503: 'try_later',
 };
 
+const INTERNAL: ExceptionData = { code: 'internal', message: 'internal error' };
+
 /** What Nest throws when a guard says no. */
 const NEST_FORBIDDEN = 'Forbidden resource';
 
@@ -27,25 +29,36 @@ export class WsAuthExceptionFilter implements ExceptionFilter {
 
   catch(exception: unknown, host: ArgumentsHost): void {
     const client = host.switchToWs().getClient<{ send?: (text: string) => void }>();
-    const data = this.#describe(exception);
+    const refusal = describeRefusal(exception);
     const pattern: unknown = host.switchToWs().getPattern();
-    client.send?.(exceptionFrame({ ...data, ...(typeof pattern === 'string' ? { event: pattern } : {}) }));
-  }
-
-  #describe(exception: unknown): ExceptionData {
-    if (exception instanceof MessageRefused) return { code: exception.code, message: exception.message };
-    if (exception instanceof WsException) return describeWsException(exception.getError());
-    if (exception instanceof HttpException && exception.getStatus() < 500)
-      return describeHttpException(exception);
-    this.#logger.error(exception);
-    return { code: 'internal', message: 'internal error' };
+    client.send?.(
+      exceptionFrame({
+        ...(refusal ?? INTERNAL),
+        ...(typeof pattern === 'string' ? { event: pattern } : {}),
+      }),
+    );
+    // Last, because what is thrown may be anything, and a logger may stumble over it.
+    if (!refusal) this.#logger.error(exception);
   }
 }
 
-function describeWsException(error: string | object): ExceptionData {
+/** @returns `undefined` for what nobody meant the client to hear of */
+function describeRefusal(exception: unknown): ExceptionData | undefined {
+  if (exception instanceof MessageRefused) return { code: exception.code, message: exception.message };
+  if (exception instanceof WsException) return describeWsException(exception.getError());
+  if (exception instanceof HttpException && isForClients(exception.getStatus()))
+    return describeHttpException(exception);
+  return undefined;
+}
+
+function isForClients(status: number): boolean {
+  return status < 500 || status in CODE_OF_STATUS;
+}
+
+function describeWsException(error: unknown): ExceptionData {
   if (typeof error === 'string')
     return { code: error === NEST_FORBIDDEN ? 'forbidden' : 'bad_request', message: error };
-  const { code, message } = error as { code?: unknown; message?: unknown };
+  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
   return {
     code: typeof code === 'string' ? code : 'bad_request',
     message: typeof message === 'string' ? message : 'refused',

@@ -118,7 +118,7 @@ describe('truncateUtf8', () => {
         const cut = truncateUtf8(text, maxBytes);
         expect(Buffer.byteLength(cut)).toBeLessThanOrEqual(maxBytes);
         expect(text.startsWith(cut)).toBe(true);
-        const next = [...text.slice(cut.length)][0];
+        const [next] = text.slice(cut.length);
         if (next !== undefined) expect(Buffer.byteLength(cut + next)).toBeGreaterThan(maxBytes);
       }),
     );

@@ -56,6 +56,18 @@ describe('OptionProblems', () => {
     });
   });
 
+  it('takes the default for whatever was left out', () => {
+    const { value, sentences } = run((problems) => [
+      problems.durationMs('a', undefined, 1),
+      problems.count('a', undefined, 2),
+      problems.flag('a', undefined, true),
+      problems.oneOf('a', undefined, ['x', 'y'], 'y'),
+      problems.strings('a', undefined, ['z'], () => true, 'words'),
+    ]);
+    expect(value).toEqual([1, 2, true, 'y', ['z']]);
+    expect(sentences).toEqual([]);
+  });
+
   describe('group', () => {
     it('is empty when it was left out', () => {
       expect(run((problems) => problems.group('ticket', undefined))).toEqual({ value: {}, sentences: [] });

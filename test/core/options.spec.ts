@@ -167,8 +167,7 @@ describe('resolveOptions', () => {
     it.each([...topLevel, ...inGroups])('names %s as the nearest when it is misspelt', (path) => {
       const keys = path.split('.');
       const name = keys.pop()!;
-      // The first two letters changed places: the slip of a fast typist.
-      const misspelt = [...keys, `${name[1]}${name[0]}${name.slice(2)}`].join('.');
+      const misspelt = [...keys, `${name.slice(0, 2)}${name.slice(1)}`].join('.');
       expect(problemsOf(nest(misspelt, 1))).toContain(
         `unknown option "${misspelt}": did you mean "${name}"?`,
       );

@@ -51,7 +51,7 @@ export interface CoreHarness {
   readonly connections: ConnectionService;
   readonly authenticator: HandshakeAuthenticator;
   hashOf(userId: string): string;
-  /** Moves both clocks, fires what is due, and lets what was started come to its end. */
+  /** Moves both clocks and fires what is due; before and after it, what can go on without time goes on. */
   advance(ms: number): Promise<void>;
 }
 
@@ -59,8 +59,6 @@ export interface CoreHarnessInit {
   options?: Partial<WsAuthOptions>;
   /** Puts something between the services and the memory stores. */
   wrapStores?: (stores: Stores) => Stores;
-  /** The monotonic clock does not move with the wall clock unless a test says so. */
-  verifier?: FakeVerifier;
 }
 
 export function coreHarness(init: CoreHarnessInit = {}): CoreHarness {
@@ -69,7 +67,7 @@ export function coreHarness(init: CoreHarnessInit = {}): CoreHarness {
   const errors: unknown[] = [];
   const onError = (error: unknown) => errors.push(error);
   const wheel = new DeadlineWheel({ now: monotonic, onError });
-  const verifier = init.verifier ?? new FakeVerifier(clock);
+  const verifier = new FakeVerifier(clock);
   const options = resolveOptions(
     {
       origins: [APP_ORIGIN],
@@ -153,6 +151,7 @@ export function coreHarness(init: CoreHarnessInit = {}): CoreHarness {
     authenticator,
     hashOf: (userId) => userHashOf(userHashKey, userId),
     advance: async (ms) => {
+      await settle();
       clock.advance(ms);
       monotonic.advance(ms);
       wheel.sweep();
@@ -257,7 +256,7 @@ export interface UpgradeInit {
   /** A value of `undefined` takes the header out. */
   headers?: Record<string, string | undefined>;
   remoteAddress?: string | undefined;
-  localAddress?: string;
+  boundToLoopback?: boolean;
   encrypted?: boolean;
 }
 
@@ -282,7 +281,7 @@ export function rawUpgrade(init: UpgradeInit = {}): RawUpgrade {
     headers,
     rawHeaders: Object.entries(headers).flat(),
     remoteAddress: 'remoteAddress' in init ? init.remoteAddress : '203.0.113.7',
-    localAddress: init.localAddress ?? '192.0.2.1',
+    boundToLoopback: init.boundToLoopback ?? false,
     encrypted: init.encrypted ?? true,
   };
 }

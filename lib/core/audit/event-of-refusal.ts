@@ -1,10 +1,10 @@
 import type { RefusalCode } from '../handshake/refusal.js';
 import type { AuditEventName } from './audit-event.js';
 
-const EVENT_OF_REASON: Readonly<Record<string, AuditEventName>> = {
-  ticket_replayed: 'authn_token_reuse',
-  session_unknown: 'session_use_after_expire',
-};
+const EVENT_OF_REASON: ReadonlyMap<string, AuditEventName> = new Map([
+  ['ticket_replayed', 'authn_token_reuse'],
+  ['session_unknown', 'session_use_after_expire'],
+]);
 
 const EVENT_OF_REFUSAL: Readonly<Partial<Record<RefusalCode, AuditEventName>>> = {
   origin_not_allowed: 'malicious_csrf',
@@ -34,10 +34,10 @@ const EVENT_OF_CLOSE: Readonly<Record<number, AuditEventName>> = {
 
 /** The audit event of a handshake that was refused. */
 export function eventOfRefusal(refusal: RefusalCode, reason: string): AuditEventName {
-  return EVENT_OF_REASON[reason] ?? EVENT_OF_REFUSAL[refusal] ?? 'input_validation_fail';
+  return EVENT_OF_REASON.get(reason) ?? EVENT_OF_REFUSAL[refusal] ?? 'input_validation_fail';
 }
 
 /** The audit event of a socket that was closed before it authenticated. */
 export function eventOfClose(code: number, reason: string): AuditEventName {
-  return EVENT_OF_REASON[reason] ?? EVENT_OF_CLOSE[code] ?? 'input_validation_fail';
+  return EVENT_OF_REASON.get(reason) ?? EVENT_OF_CLOSE[code] ?? 'input_validation_fail';
 }

@@ -66,11 +66,16 @@ export function stripCredentials(query: string): string {
 function readAuthorization(request: UpgradeRequest): PresentedCredential | null {
   const header = request.authorization;
   if (header === undefined) return null;
-  if (/^basic /i.test(header) && request.origin !== undefined) return null;
+  if (isAmbientBasic(request)) return null;
   if (header.length > MAX_TOKEN_LENGTH + 'bearer '.length) throw unauthorized('bearer_too_long');
   const match = BEARER.exec(header);
   if (!match) throw unauthorized('authorization_syntax');
   return { kind: 'bearer', value: match[1]! };
+}
+
+/** True for what a browser adds by itself after one success with Basic. */
+export function isAmbientBasic({ authorization, origin }: UpgradeRequest): boolean {
+  return origin !== undefined && authorization !== undefined && /^basic /i.test(authorization);
 }
 
 function decodeToken(encoded: string): string {

@@ -16,12 +16,11 @@ export interface InboundFrame {
 /** The socket of a gate. */
 export interface FirstMessageSocket {
   send(text: string): void;
-  /** Stops reading; frames that were read already still come. */
+  /** Stops reading, until {@link open} reads on; frames that were read already still come. */
   pause(): void;
-  resume(): void;
   /** Ends the socket with a Close, and tells why. */
-  refuse(close: CloseCode, reason: string): void;
-  /** The gate has opened: show the connection to the application, then the held frames, in order. */
+  refuse(close: CloseCode, reason: string, retryAfterMs?: number): void;
+  /** The gate has opened: show the connection to the application, then the held frames, in order. Does not throw. */
   open(connection: Connection, held: readonly InboundFrame[]): void;
   /** The connection was admitted for a socket that is no longer there. */
   withdraw(connection: Connection): void;
@@ -106,8 +105,8 @@ export class FirstMessageGate {
     try {
       connection = await this.#authenticate(credential);
     } catch (error) {
-      const close = error instanceof HandshakeRefused ? closeOf(error) : CLOSE.error;
-      this.#refuse(close, error instanceof HandshakeRefused ? error.reason : 'verifier_failed');
+      if (error instanceof HandshakeRefused) this.#refuse(closeOf(error), error.reason, error.retryAfterMs);
+      else this.#refuse(CLOSE.error, 'verifier_failed');
       return;
     }
     if (this.isOver) return this.#socket.withdraw(connection);
@@ -126,11 +125,11 @@ export class FirstMessageGate {
     this.#held.push(inbound);
   }
 
-  #refuse(close: CloseCode, reason: string): void {
+  #refuse(close: CloseCode, reason: string, retryAfterMs?: number): void {
     if (this.#state === 'over') return;
     this.#finish();
     this.#held.length = 0;
-    this.#socket.refuse(close, reason);
+    this.#socket.refuse(close, reason, retryAfterMs);
   }
 
   #finish(): void {

@@ -40,6 +40,8 @@ export class HandshakeAttempt {
   ticketHash: string | undefined;
   /** True once the Origin is known to be an allowed one: a browser on it may be told by a close code. */
   isFromAllowedOrigin = false;
+  /** True for a fresh credential of a live connection, which may not become somebody else's. */
+  isRefresh = false;
   /** True once a credential was found: a 401 then says `invalid_token`. */
   hasPresented = false;
   readonly #controller = new AbortController();
@@ -52,6 +54,7 @@ export class HandshakeAttempt {
     attempt.gateway = gateway;
     attempt.handshake = connection.handshake;
     attempt.sessionId = connection.session?.id;
+    attempt.isRefresh = true;
     return attempt;
   }
 

@@ -22,10 +22,11 @@ import { GcraLimiter } from '../throttle/gcra.js';
 import { PlaceCounter } from '../throttle/place-counter.js';
 import type { PresentedTicket } from '../ticket/ticket-store.js';
 import type { KeyObject } from 'node:crypto';
-import { canonicalIp, ClientAddressReader, isLoopbackIp } from './client-address.js';
+import { ClientAddressReader, isLoopbackIp } from './client-address.js';
 import {
   bearerChallenge,
   carriesCredential,
+  isAmbientBasic,
   readCredential,
   stripCredentials,
   WS_AUTH_PROTOCOL,
@@ -185,10 +186,16 @@ export class HandshakeAuthenticator {
     try {
       const verified = await this.#verify(attempt, credential);
       if (userHashOfBasis(verified.basis) !== connection.grant.userHash) throw identitySwitch();
+      if (!connection.isOpen) attempt.abort('client_gone');
       const admitted = await this.#admit(attempt, verified, connection.id);
-      const grant = this.#grantOf(admitted, verified, verified.credential);
-      const isSameSession =
-        !grant.session || !connection.session || grant.session.id === connection.session.id;
+      if (!connection.isOpen) {
+        attempt.abort('client_gone');
+        this.#giveBack(admitted);
+        throw attempt.abortError();
+      }
+      const grant = this.#grantOf(admitted, verified, verified.credential, connection.openedAt);
+      // A connection of a session stays in it: otherwise a later logout would not find it.
+      const isSameSession = !attempt.sessionId || grant.session?.id === attempt.sessionId;
       if (grant.principal.id !== connection.principal.id || !isSameSession) throw identitySwitch();
       this.#connections.renew(connection, grant, admitted.logTail, admitted.session?.remainingMs);
       this.#auditSuccess(attempt, connection, 'refreshed');
@@ -257,9 +264,7 @@ export class HandshakeAuthenticator {
   }
 
   #checkHost(request: UpgradeRequest, raw: RawUpgrade): void {
-    const local = canonicalIp(raw.localAddress);
-    const boundToLoopback = local !== null && isLoopbackIp(local);
-    if (!this.#hosts.allows(request.host, boundToLoopback)) {
+    if (!this.#hosts.allows(request.host, raw.boundToLoopback)) {
       throw new HandshakeRefused('host_not_allowed', 'host_not_allowed');
     }
   }
@@ -343,6 +348,8 @@ export class HandshakeAuthenticator {
     if (cookieSession && gateway.credentials.has('cookie')) {
       const connection = await this.#admitCookie(attempt, cookieSession);
       if (connection) return { kind: 'accept', connection };
+      // A session that has ended is no credential, and so no evidence against the one that is waited for.
+      if (gateway.credentials.has('first-message')) attempt.sessionId = undefined;
     }
     if (gateway.credentials.has('first-message')) return { kind: 'wait' };
     throw unauthorized(attempt, attempt.hasPresented ? 'session_unknown' : 'credential_missing');
@@ -354,6 +361,7 @@ export class HandshakeAuthenticator {
     gateway: GatewayPolicy,
   ): PresentedCredential | null {
     const credential = readCredential(request);
+    if (isAmbientBasic(request)) this.#auditIgnored(attempt, 'ambient_basic_ignored');
     if (!credential) return null;
     attempt.method = credential.kind;
     attempt.hasPresented = true;
@@ -438,7 +446,9 @@ export class HandshakeAuthenticator {
     const isOtherUser = cookieSession !== undefined && userHashOfSession(cookieSession) !== userHash;
     const isOtherSession =
       cookieSession !== undefined && token.sessionId !== undefined && cookieSession !== token.sessionId;
-    if (isOtherUser || isOtherSession) throw unauthorized(attempt, 'credential_conflict');
+    if (isOtherUser || isOtherSession) {
+      throw attempt.isRefresh ? identitySwitch() : unauthorized(attempt, 'credential_conflict');
+    }
     const tokenHash = token.tokenId === undefined ? undefined : tokenHashOf(token.issuer, token.tokenId);
     if (token.sessionId === undefined) {
       const { principal, issuedAt } = token;
@@ -473,10 +483,14 @@ export class HandshakeAuthenticator {
     });
     const result = await this.#raceAdmission(attempt, admission);
     if (result.outcome !== 'admitted') throw refusalOf(attempt, result);
-    if (result.evicted) await this.#replace(result.evicted, result.userHash);
-    if (!attempt.signal.aborted) return result;
-    this.#giveBack(result);
-    throw attempt.abortError();
+    try {
+      if (result.evicted) await this.#replace(result.evicted, result.userHash);
+      if (attempt.signal.aborted) throw attempt.abortError();
+      return result;
+    } catch (error) {
+      this.#giveBack(result);
+      throw error;
+    }
   }
 
   /** Waits for a verifier or a store, and not for longer than `handshake.verifyTimeoutMs`. */
@@ -499,16 +513,20 @@ export class HandshakeAuthenticator {
     try {
       return await this.#inTime(attempt, admission);
     } catch (error) {
-      admission.then(
-        (result) => this.#giveBack(result),
-        () => {},
-      );
+      admission.then((result) => this.#undo(result)).catch(() => {});
       throw error;
     }
   }
 
-  #giveBack(result: AdmissionResult): void {
-    if (result.outcome !== 'admitted' || this.#connections.get(result.connectionId)) return;
+  /** What an admission did that nobody waits for any more. Who lost a place to it has no place, and must go. */
+  async #undo(result: AdmissionResult): Promise<void> {
+    if (result.outcome !== 'admitted') return;
+    this.#giveBack(result);
+    if (result.evicted) await this.#replace(result.evicted, result.userHash);
+  }
+
+  #giveBack(result: Admitted): void {
+    if (this.#connections.get(result.connectionId)) return;
     this.#stores.connections.release({ id: result.connectionId, userHash: result.userHash }).catch(() => {});
   }
 
@@ -532,7 +550,7 @@ export class HandshakeAuthenticator {
       admitted.logTail,
       admitted.session?.remainingMs,
     );
-    if (!connection.isOpen) throw unauthorized(attempt, 'revoked');
+    if (!connection.isOpen) throw unauthorized(attempt, connection.ending?.reason ?? 'revoked');
     if (!hasRoles(connection.principal, attempt.gateway!.roles)) {
       this.#connections.withdraw(connection);
       throw new HandshakeRefused('forbidden', 'gateway_roles');
@@ -541,7 +559,13 @@ export class HandshakeAuthenticator {
     return connection;
   }
 
-  #grantOf(admitted: Admitted, verified: VerifiedBasis, credential: Grant['credential']): Grant {
+  /** @param openedAt Unix ms from which on the longest life of the connection counts */
+  #grantOf(
+    admitted: Admitted,
+    verified: VerifiedBasis,
+    credential: Grant['credential'],
+    openedAt = this.#clock(),
+  ): Grant {
     const { session, ticket, userHash } = admitted;
     const { token } = verified;
     const narrowing: Narrowing | undefined = ticket ? ticket.narrowing : token?.narrowing;
@@ -549,7 +573,7 @@ export class HandshakeAuthenticator {
       session?.absoluteEndsAt,
       token?.expiresAt,
       ticket?.token?.expiresAt,
-      this.#clock() + this.#options.lifetime.maxMs,
+      openedAt + this.#options.lifetime.maxMs,
     ];
     const { basis } = verified;
     return {
@@ -562,6 +586,10 @@ export class HandshakeAuthenticator {
       authenticatedAt: session?.authenticatedAt ?? ticket?.authenticatedAt ?? token?.issuedAt ?? 0,
       expiresAt: Math.min(...ends.filter((end) => end !== undefined)),
     };
+  }
+
+  #auditIgnored(attempt: HandshakeAttempt, reasonCode: string): void {
+    this.#audit.record({ ...attempt.facts, event: 'authn_login_fail', outcome: 'refused', reasonCode });
   }
 
   #auditSuccess(attempt: HandshakeAttempt, connection: Connection | undefined, reasonCode: string): void {

@@ -209,18 +209,17 @@ function resolveKeys(
     );
     return { key: undefined, keys: undefined };
   }
-  if (group.secret !== undefined && family !== undefined && family !== 'HS') {
+  // Without an algorithm, which was reported, nothing can be said of a key.
+  if (family === undefined) return { key: undefined, keys: undefined };
+  if (group.secret !== undefined && family !== 'HS') {
     problems.report('option "jwt.secret" is for HS algorithms: set "jwt.publicKey" for RS, PS and ES');
   }
   if (group.publicKey !== undefined && family === 'HS') {
     problems.report('option "jwt.publicKey" is for RS, PS and ES algorithms: set "jwt.secret" for HS');
   }
   if (group.keys === undefined) {
-    const path = group.secret !== undefined ? 'jwt.secret' : 'jwt.publicKey';
-    return {
-      key: importKey(path, group.secret ?? group.publicKey, family, algorithms, problems),
-      keys: undefined,
-    };
+    const name = group.secret !== undefined ? 'secret' : 'publicKey';
+    return { key: importKey(`jwt.${name}`, group[name], family, algorithms, problems), keys: undefined };
   }
   const keys = new Map<string, KeyObject>();
   for (const [kid, material] of Object.entries(problems.group('jwt.keys', group.keys))) {
@@ -236,7 +235,7 @@ function resolveKeys(
 function importKey(
   path: string,
   material: unknown,
-  family: Family | undefined,
+  family: Family,
   algorithms: readonly JwtAlgorithm[],
   problems: OptionProblems,
 ): KeyObject | undefined {
@@ -254,6 +253,14 @@ function importKey(
   return key;
 }
 
+/** A PEM text where a secret belongs is a public key that anybody may have, or a private one in the wrong place. */
+function isPem(material: JwtKeyMaterial): boolean {
+  return (
+    !(material instanceof KeyObject) &&
+    Buffer.from(material).toString('latin1').trimStart().startsWith('-----BEGIN')
+  );
+}
+
 /** RFC 7518 §3.2: a key of the same size as the hash output or larger must be used. */
 function importSecret(
   path: string,
@@ -261,6 +268,12 @@ function importSecret(
   algorithms: readonly JwtAlgorithm[],
   problems: OptionProblems,
 ): KeyObject | undefined {
+  if (isPem(material)) {
+    problems.report(
+      `option "${path}" is a PEM key, and HS algorithms need a secret: set "jwt.publicKey", and RS, PS or ES`,
+    );
+    return undefined;
+  }
   const key = material instanceof KeyObject ? material : createSecretKey(Buffer.from(material));
   if (key.type !== 'secret') {
     problems.report(`option "${path}" holds a ${key.type} key, and HS algorithms need a secret one`);
@@ -296,7 +309,7 @@ function importPublicKey(
 function reportWeakPublicKey(
   path: string,
   key: KeyObject,
-  family: Family | undefined,
+  family: Family,
   algorithms: readonly JwtAlgorithm[],
   problems: OptionProblems,
 ): void {

@@ -64,7 +64,10 @@ export function readVerifiedToken(
     throw new TokenRejected('issuer');
   if (!namesAudience(claims.aud, rules.audiences)) throw new TokenRejected('audience');
   const { issuedAt, expiresAt } = readTimes(claims, rules, now);
-  if (claims.jti !== undefined && (typeof claims.jti !== 'string' || claims.jti.length > 256)) {
+  if (
+    claims.jti !== undefined &&
+    (typeof claims.jti !== 'string' || claims.jti === '' || claims.jti.length > 256)
+  ) {
     throw new TokenRejected('token_id');
   }
   const sessionId = isSessionId(claims.sid) ? claims.sid : undefined;
@@ -125,6 +128,8 @@ function callPrincipal(map: NonNullable<ClaimRules['principal']>, claims: Claims
   } catch (error) {
     throw error instanceof TokenRejected ? error : new TokenRejected('principal_mapping_failed');
   }
-  if (typeof init !== 'object' || init === null) throw new TokenRejected('principal');
+  if (init instanceof Promise) init.catch(() => {});
+  if (typeof init !== 'object' || init === null || init instanceof Promise)
+    throw new TokenRejected('principal');
   return init as PrincipalInit;
 }

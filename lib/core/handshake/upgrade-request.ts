@@ -11,7 +11,8 @@ export interface RawUpgrade {
   readonly headers: IncomingHttpHeaders;
   readonly rawHeaders: readonly string[];
   readonly remoteAddress: string | undefined;
-  readonly localAddress: string | undefined;
+  /** True when the server listens on loopback only, so that no proxy or name server stands before it on purpose. */
+  readonly boundToLoopback: boolean;
   readonly encrypted: boolean;
 }
 

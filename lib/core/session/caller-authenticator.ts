@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import { TokenRejected } from '../errors.js';
+import { StoreUnavailable, TokenRejected } from '../errors.js';
 import type { TokenVerifier, VerifiedToken } from '../handshake/token-verifier.js';
 import { sessionIdOf, tokenHashOf, userHashOf, userHashOfSession } from '../identifiers.js';
 import { narrowPrincipal, type Narrowing, type Principal } from '../principal.js';
@@ -58,7 +58,9 @@ export class CallerAuthenticator {
     if (reading.kind === 'duplicate') return null;
     const sessionToken = reading.kind === 'value' ? reading.value : undefined;
     const cookieSession = sessionIdOf(sessionToken) ?? undefined;
-    if (facts.authorization !== undefined) return this.#byBearer(facts.authorization, cookieSession);
+    // Browsers add Basic to what they send by themselves, as they do with cookies: it is no bearer, and no contradiction.
+    const authorization = /^basic /i.test(facts.authorization ?? '') ? undefined : facts.authorization;
+    if (authorization !== undefined) return this.#byBearer(authorization, cookieSession);
     if (cookieSession === undefined) return null;
     const [session] = await this.#stores.sessions.get([cookieSession]);
     if (!session) return null;
@@ -88,6 +90,7 @@ export class CallerAuthenticator {
       };
     }
     if (userHashOfSession(token.sessionId) !== userHash) return null;
+    if (cookieSession !== undefined && cookieSession !== token.sessionId) return null;
     const [session] = await this.#stores.sessions.get([token.sessionId]);
     if (!session) return null;
     const { narrowing } = token;
@@ -99,10 +102,27 @@ export class CallerAuthenticator {
   async #verify(presented: string | undefined): Promise<VerifiedToken | null> {
     if (presented === undefined || !this.#verifier) return null;
     try {
-      return await this.#verifier.verify(presented, AbortSignal.timeout(VERIFY_TIMEOUT_MS));
+      return await inTime((signal) => this.#verifier!.verify(presented, signal));
     } catch (error) {
       if (error instanceof TokenRejected) return null;
       throw error;
     }
+  }
+}
+
+/** Waits for a verifier, and not for ever. */
+async function inTime<T>(work: (signal: AbortSignal) => T | Promise<T>): Promise<T> {
+  const controller = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      controller.abort();
+      reject(new StoreUnavailable('the token verifier did not answer in time'));
+    }, VERIFY_TIMEOUT_MS);
+  });
+  try {
+    return await Promise.race([work(controller.signal), timeout]);
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -7,7 +7,7 @@ import type { Deadline, DeadlineWheel } from '../lifetime/deadline-wheel.js';
 import { PacedCloser } from '../lifetime/paced-closer.js';
 import { entryConcerns } from '../revocation/entry-match.js';
 import { RecentEntries } from '../revocation/recent-entries.js';
-import type { RevocationEntry } from '../revocation/revocation-log.js';
+import { isLaterEntry, type RevocationEntry } from '../revocation/revocation-log.js';
 import type { Stores } from '../stores.js';
 import { ConnectionTable } from './connection-table.js';
 import type { Session } from './session.js';
@@ -15,16 +15,24 @@ import { SessionActivity } from './session-activity.js';
 
 const REVOKED: Ending = { close: CLOSE.revoked, reason: 'revoked' };
 const EXPIRED: Ending = { close: CLOSE.expired, reason: 'expired' };
+const OVERRUN: Ending = { close: CLOSE.tryLater, reason: 'revocation_log_overrun' };
 const REPLACED: Ending = { close: CLOSE.replaced, reason: 'replaced' };
 
 /** Longest wait between two looks at a connection's wall-clock end: bounds what a clock that was set can do. */
 const MAX_WATCH_MS = 60_000;
 
+/** When a connection is looked at next. */
+interface Watch {
+  readonly deadline: Deadline;
+  /** Unix ms at which its session ends if it is not used; infinite where that is not known. */
+  readonly idleEndsAt: number;
+}
+
 /** The audit event of an ending; what is not listed is `connection_closed`. */
-const EVENT_OF_REASON: Readonly<Record<string, AuditEventName>> = {
-  expired: 'session_expired',
-  replaced: 'excess_sessions_exceeded',
-};
+const EVENT_OF_REASON: ReadonlyMap<string, AuditEventName> = new Map([
+  ['expired', 'session_expired'],
+  ['replaced', 'excess_sessions_exceeded'],
+]);
 
 /** What the service is built from. */
 export interface ConnectionServiceOptions {
@@ -45,7 +53,7 @@ export class ConnectionService {
   readonly #recent = new RecentEntries();
   readonly #closer = new PacedCloser();
   readonly #activity: SessionActivity;
-  readonly #watches = new Map<Connection, Deadline>();
+  readonly #watches = new Map<Connection, Watch>();
 
   constructor(options: ConnectionServiceOptions) {
     this.#options = options;
@@ -92,32 +100,38 @@ export class ConnectionService {
     const connection = new Connection(id, handshake, grant, this.#options.clock());
     this.#table.add(connection);
     this.#watch(connection, idleLeftMs);
-    for (const entry of this.#recent.after(logTail)) {
-      if (entryConcerns(entry, connection)) this.#applyTo(connection, entry);
-    }
+    this.#applyMissed(connection, logTail);
     return connection;
   }
 
-  /** A fresh credential for a live connection; the caller has checked that it is of the same principal. */
+  /**
+   * A fresh credential for a live connection; the caller has checked that it is of the same principal. For one that has
+   * ended meanwhile, the place that the store gave it again is given back.
+   */
   renew(connection: Connection, grant: Grant, logTail: string, idleLeftMs: number | undefined): void {
+    if (!connection.isOpen) return this.#release(connection);
     this.#table.update(connection, () => connection.renew(grant));
     this.#watch(connection, idleLeftMs);
-    for (const entry of this.#recent.after(logTail)) {
-      if (entryConcerns(entry, connection)) this.#applyTo(connection, entry);
-    }
+    this.#applyMissed(connection, logTail);
   }
 
-  /** True when an application message of this connection may be dispatched; an expired connection ends here. */
-  mayReceive(connection: Connection): boolean {
+  /** True when a frame of this connection may be looked at; an expired connection ends here. */
+  isLive(connection: Connection): boolean {
     if (!connection.isOpen) return false;
+    if (this.#options.clock() < connection.expiresAt) return true;
+    this.end(connection, EXPIRED);
+    return false;
+  }
+
+  /** True when an application message of this connection may be dispatched: it counts as a use of the session (SE-08). */
+  mayReceive(connection: Connection): boolean {
+    if (!this.isLive(connection)) return false;
     const now = this.#options.clock();
-    if (now >= connection.expiresAt) {
-      this.end(connection, EXPIRED);
-      return false;
-    }
     connection.lastMessageAt = now;
-    if (this.#options.extendedByMessages && connection.session)
-      this.#activity.markUsed(connection.session.id);
+    if (this.#options.extendedByMessages && connection.session) {
+      const { idleEndsAt = Infinity } = this.#watches.get(connection) ?? {};
+      this.#activity.markUsed(connection.session.id, idleEndsAt - now);
+    }
     return true;
   }
 
@@ -128,7 +142,7 @@ export class ConnectionService {
     const code = closeCodeIn(this.#options.closeCodes, ending.close.code);
     const { correlationId } = connection.handshake;
     const reason = closeReason(ending.close.word, { retryAfterMs: ending.retryAfterMs, correlationId });
-    this.#closer.enqueue(() => connection.writeClose(code, reason));
+    this.#closer.enqueue(() => this.#writeClose(connection, code, reason));
     this.#audit(connection, ending.reason, code);
     return true;
   }
@@ -150,7 +164,9 @@ export class ConnectionService {
   /** Applies an entry of the revocation log to this node. @returns how many connections it ended or changed */
   apply(entry: RevocationEntry): number {
     this.#recent.add(entry);
-    const concerned = this.#candidatesFor(entry).filter((connection) => entryConcerns(entry, connection));
+    const concerned = this.#candidatesFor(entry).filter(
+      (connection) => isLaterEntry(entry.id, connection.seenUpTo) && entryConcerns(entry, connection),
+    );
     for (const connection of concerned) this.#applyTo(connection, entry);
     return concerned.length;
   }
@@ -158,6 +174,19 @@ export class ConnectionService {
   /** Writes every Close frame that is still waiting for its turn. */
   flushCloses(): void {
     this.#closer.flush();
+  }
+
+  /** The entries that came between the store's decision and this moment. Where they are no longer known, nobody is let in. */
+  #applyMissed(connection: Connection, logTail: string): void {
+    connection.seenUpTo = logTail;
+    const missed = this.#recent.after(logTail);
+    if (!missed) {
+      this.end(connection, OVERRUN);
+      return;
+    }
+    for (const entry of missed) {
+      if (entryConcerns(entry, connection)) this.#applyTo(connection, entry);
+    }
   }
 
   #candidatesFor(entry: RevocationEntry): Connection[] {
@@ -213,16 +242,24 @@ export class ConnectionService {
     this.#table.update(connection, () => connection.replaceSession(Object.freeze({ ...session, ...change })));
   }
 
+  /** A socket that cannot be closed keeps no other from being closed. */
+  #writeClose(connection: Connection, code: number, reason: string): void {
+    try {
+      connection.writeClose(code, reason);
+    } catch (error) {
+      this.#options.onError(error);
+    }
+  }
+
   /** One deadline for each connection: its end by the wall clock, or the earliest time at which its session may be idle. */
   #watch(connection: Connection, idleLeftMs: number | undefined): void {
-    const untilEnd = Math.max(0, connection.expiresAt - this.#options.clock());
+    const { clock, wheel } = this.#options;
+    const now = clock();
+    const untilEnd = Math.max(0, connection.expiresAt - now);
     const delay = Math.min(untilEnd, idleLeftMs ?? Infinity, MAX_WATCH_MS);
-    const watch = this.#watches.get(connection);
-    if (watch) this.#options.wheel.cancel(watch);
-    this.#watches.set(
-      connection,
-      this.#options.wheel.schedule(delay, () => this.#look(connection)),
-    );
+    wheel.cancel(this.#watches.get(connection)?.deadline);
+    const deadline = wheel.schedule(delay, () => this.#look(connection));
+    this.#watches.set(connection, { deadline, idleEndsAt: now + (idleLeftMs ?? Infinity) });
   }
 
   #look(connection: Connection): void {
@@ -244,16 +281,19 @@ export class ConnectionService {
 
   #forget(connection: Connection): void {
     if (!this.#table.remove(connection)) return;
-    this.#options.wheel.cancel(this.#watches.get(connection));
+    this.#options.wheel.cancel(this.#watches.get(connection)?.deadline);
     this.#watches.delete(connection);
-    const { id, grant } = connection;
+    this.#release(connection);
+  }
+
+  #release({ id, grant }: Connection): void {
     this.#options.stores.connections.release({ id, userHash: grant.userHash }).catch(this.#options.onError);
   }
 
   #audit(connection: Connection, reasonCode: string, closeCode: number): void {
     this.#options.audit.record({
       ...connection.facts,
-      event: EVENT_OF_REASON[reasonCode] ?? 'connection_closed',
+      event: EVENT_OF_REASON.get(reasonCode) ?? 'connection_closed',
       outcome: 'closed',
       reasonCode,
       closeCode,

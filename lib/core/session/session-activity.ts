@@ -34,11 +34,18 @@ export class SessionActivity {
     this.#onError = options.onError;
   }
 
-  /** An application message arrived in this session. The store learns of it with the next flush. */
-  markUsed(sessionId: string): void {
-    if (this.#used.has(sessionId)) return;
-    this.#used.add(sessionId);
-    if (this.#used.size === 1) this.#wheel.schedule(this.#flushMs, () => this.#run(this.#flushUsed()));
+  /**
+   * An application message arrived in this session. The store learns of it with the next flush, or at once when the
+   * session would have been idle for too long by then.
+   *
+   * @param idleLeftMs until the session ends if the store hears of no use
+   */
+  markUsed(sessionId: string, idleLeftMs: number): void {
+    if (!this.#used.has(sessionId)) {
+      this.#used.add(sessionId);
+      if (this.#used.size === 1) this.#wheel.schedule(this.#flushMs, () => this.#run(this.#flushUsed()));
+    }
+    if (idleLeftMs <= this.#flushMs * 2) this.ask(sessionId);
   }
 
   /** Asks whether a session still lives; questions of one turn go to the store together. */
@@ -60,9 +67,9 @@ export class SessionActivity {
   async #answerAsked(): Promise<void> {
     const ids = [...this.#asked];
     this.#asked.clear();
-    const used = ids.filter((id) => this.#used.delete(id));
-    const unused = ids.filter((id) => !used.includes(id));
-    if (used.length > 0) await this.#touch(used);
+    const used = new Set(ids.filter((id) => this.#used.delete(id)));
+    const unused = ids.filter((id) => !used.has(id));
+    if (used.size > 0) await this.#touch([...used]);
     if (unused.length === 0) return;
     const sessions = await this.#sessions.get(unused);
     unused.forEach((id, index) => this.#onVerdict(id, sessions[index]?.remainingMs ?? null));

@@ -78,6 +78,9 @@ export class SessionService {
         `create(): "data" must be a text of at most ${MAX_DATA_LENGTH} characters`,
       );
     }
+    if (init.authenticatedAt !== undefined && !Number.isFinite(init.authenticatedAt)) {
+      throw new WsAuthError('invalid_principal', 'create(): "authenticatedAt" must be Unix milliseconds');
+    }
     const absoluteMs = Math.min(init.absoluteMs ?? Infinity, this.#limits.absoluteMs);
     if (!(absoluteMs > 0))
       throw new WsAuthError('invalid_principal', 'create(): "absoluteMs" must be more than 0');
@@ -151,10 +154,12 @@ export class SessionService {
     selector: { session: string } | { user: string },
     rights: { roles?: readonly string[]; scopes?: readonly string[] },
   ): Promise<number> {
-    const { roles, scopes } = rights;
-    if ([roles, scopes].some((names) => names !== undefined && !isNameList(names))) {
+    if ([rights.roles, rights.scopes].some((names) => names !== undefined && !isNameList(names))) {
       throw new WsAuthError('invalid_principal', 'setRoles(): roles and scopes are lists of printable names');
     }
+    // Copies: what the caller does with its lists afterwards is not a change of rights.
+    const roles = rights.roles && Object.freeze([...rights.roles]);
+    const scopes = rights.scopes && Object.freeze([...rights.scopes]);
     const sessionId = 'session' in selector ? readSessionId(selector.session) : undefined;
     const userHash = sessionId
       ? userHashOfSession(sessionId)

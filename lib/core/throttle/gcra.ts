@@ -12,20 +12,21 @@ export interface RateDecision {
   readonly retryAfterMs: number;
 }
 
-/** The part of one by which sums of fractions may be over: it must not cost the last one of a burst. */
-const ROUNDING = 1e-3;
+/** By how much a sum of fractions may be over: it must not cost the last one of a burst. */
+const ROUNDING_MS = 0.1;
 
 const ALLOWED: RateDecision = { allowed: true, retryAfterMs: 0 };
 
 /**
- * Rate limits by key, in memory: the generic cell rate algorithm, one number for each key and no timer. Unlike a fixed
- * window it never lets twice the limit through around the window's edge.
+ * Rate limits by key, in memory: the generic cell rate algorithm, one number for each key and no timer. No stretch of
+ * time lets through more than the burst and what the steady rate adds.
  *
  * Bounded: beyond `maxKeys` the keys that were used longest ago are forgotten, which makes them whole again.
  */
 export class GcraLimiter {
   readonly #emissionMs: number;
   readonly #toleranceMs: number;
+  readonly #roundingMs: number;
   readonly #maxKeys: number;
   /** The theoretical arrival time of the next one, by key; in order of use. */
   readonly #arrivals = new Map<string, number>();
@@ -33,6 +34,7 @@ export class GcraLimiter {
   constructor(rate: Rate, maxKeys = 100_000) {
     this.#emissionMs = rate.windowMs / rate.limit;
     this.#toleranceMs = this.#emissionMs * rate.burst;
+    this.#roundingMs = Math.min(ROUNDING_MS, this.#emissionMs / 2);
     this.#maxKeys = maxKeys;
   }
 
@@ -42,7 +44,7 @@ export class GcraLimiter {
     const arrival = known === undefined || known < now ? now : known;
     const next = arrival + this.#emissionMs * cost;
     const over = next - this.#toleranceMs - now;
-    if (over > this.#emissionMs * ROUNDING) return { allowed: false, retryAfterMs: Math.ceil(over) };
+    if (over > this.#roundingMs) return { allowed: false, retryAfterMs: Math.ceil(over) };
     if (known !== undefined) this.#arrivals.delete(key);
     this.#arrivals.set(key, next);
     if (this.#arrivals.size > this.#maxKeys) this.#forgetOldest();

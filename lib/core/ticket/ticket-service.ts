@@ -7,6 +7,7 @@ import {
   TicketMissing,
   TicketRateExceeded,
   TicketUnknown,
+  TokenRejected,
   WsAuthError,
 } from '../errors.js';
 import { newTicket, parseTicket, userHashOf, userHashOfSession } from '../identifiers.js';
@@ -71,6 +72,8 @@ export interface TicketGrant {
   readonly sessionId: string | undefined;
   /** Set for a ticket without session. */
   readonly principal: Principal | undefined;
+  /** When given, what the ticket grants holds at most these roles and scopes. */
+  readonly roles: readonly string[] | undefined;
   readonly scopes: readonly string[] | undefined;
   /** The session token that a ticket for a cookie carried. A secret. */
   readonly sessionToken: string | undefined;
@@ -106,6 +109,7 @@ export class TicketService {
    *
    * @throws {SessionUnknown} when the session has ended
    * @throws {TicketRateExceeded} beyond `ticket.maxPerMinute`
+   * @throws {TokenRejected} when the token of the request has run out meanwhile
    * @throws {WsAuthError} `invalid_selector` or `invalid_principal`
    */
   async issue(init: TicketInit, issuer: TicketIssuer = {}): Promise<IssuedTicket> {
@@ -115,8 +119,9 @@ export class TicketService {
     const sessionId = init.session === undefined ? undefined : readSessionId(init.session);
     const principal = init.principal && this.#readPrincipal(init.principal);
     const userHash = sessionId ? userHashOfSession(sessionId) : userHashOf(this.#userHashKey, principal!.id);
-    const ttlMs = this.#readTtl(init.ttlMs);
     const now = this.#clock();
+    const ttlMs = Math.min(this.#readTtl(init.ttlMs), (issuer.token?.expiresAt ?? Infinity) - now);
+    if (ttlMs <= 0) throw new TokenRejected('expired');
     const use = init.use ?? 'connect';
     if (use === 'cookie' && issuer.sessionToken === undefined) {
       throw new WsAuthError(
@@ -188,7 +193,7 @@ export class TicketService {
       const { sessionId, principal, narrowing, sealedToken } = result.record;
       const sessionToken =
         sealedToken === undefined ? undefined : (openToken(sealedToken, presented) ?? undefined);
-      return { sessionId, principal, scopes: narrowing?.scopes, sessionToken };
+      return { sessionId, principal, roles: narrowing?.roles, scopes: narrowing?.scopes, sessionToken };
     }
     const isReplay = result.outcome === 'unknown' && result.replayed;
     const reason =

@@ -1,0 +1,103 @@
+import { describe, expect, it } from 'vitest';
+import { CLOSE } from '../../lib/core/close-code.js';
+import { grantOf, looseConnection, principalOf, record, sessionOf } from '../support/core-harness.js';
+
+const USER = 'user-hash-000001';
+
+describe('Connection', () => {
+  it('sends to its transport while it is open', () => {
+    const connection = looseConnection();
+    const { sent } = record(connection);
+    connection.send('one');
+    connection.send('two');
+    expect(sent).toEqual(['one', 'two']);
+  });
+
+  it('sends nothing while it has no transport, and does not mind', () => {
+    expect(() => looseConnection().send('x')).not.toThrow();
+    expect(() => looseConnection().writeClose(1000, '')).not.toThrow();
+  });
+
+  it('sends nothing from the moment in which it was decided that it ends (SE-02)', () => {
+    const connection = looseConnection();
+    const { sent, closes } = record(connection);
+    expect(connection.fence({ close: CLOSE.revoked, reason: 'revoked' })).toBe(true);
+    connection.send('late');
+    expect(sent).toEqual([]);
+    expect(connection.isOpen).toBe(false);
+    connection.writeClose(4410, 'revoked');
+    expect(closes).toEqual([{ code: 4410, reason: 'revoked' }]);
+  });
+
+  it('ends once: the first reason stands (SE-02)', () => {
+    const connection = looseConnection();
+    connection.fence({ close: CLOSE.revoked, reason: 'first' });
+    expect(connection.fence({ close: CLOSE.expired, reason: 'second' })).toBe(false);
+    expect(connection.ending).toEqual({ close: CLOSE.revoked, reason: 'first' });
+  });
+
+  it('cannot be fenced when its socket is gone, and sends nothing', () => {
+    const connection = looseConnection();
+    const { sent } = record(connection);
+    expect(connection.markClosed()).toBe(true);
+    expect(connection.markClosed()).toBe(false);
+    expect(connection.fence({ close: CLOSE.revoked, reason: 'late' })).toBe(false);
+    connection.send('late');
+    expect([sent, connection.ending, connection.isOpen]).toEqual([[], undefined, false]);
+  });
+
+  it('answers what it was granted', () => {
+    const session = sessionOf(USER);
+    const connection = looseConnection({
+      session,
+      principal: principalOf('u1', ['a']),
+      credential: 'ticket',
+    });
+    expect(connection.principal).toEqual({ id: 'u1', roles: ['a'], scopes: [] });
+    expect([connection.session, connection.credential]).toEqual([session, 'ticket']);
+    expect(connection.expiresAt).toBe(connection.grant.expiresAt);
+    expect(looseConnection().session).toBeUndefined();
+  });
+
+  it('has the principal of a fresh credential', () => {
+    const connection = looseConnection({ principal: principalOf('u1', ['a']) });
+    connection.renew(grantOf({ principal: principalOf('u1', ['b']), expiresAt: 5, credential: 'ticket' }));
+    expect(connection.principal.roles).toEqual(['b']);
+    expect([connection.expiresAt, connection.credential]).toEqual([5, 'ticket']);
+  });
+
+  it('has the rights of its session, never more than its credential allows (SE-09)', () => {
+    const session = sessionOf(USER, { roles: ['a', 'b'], scopes: ['read', 'write'] });
+    const narrowing = { roles: ['a'], scopes: ['read', 'admin'] };
+    const connection = looseConnection({ session, narrowing, principal: principalOf('u1', ['a'], ['read']) });
+    connection.replaceSession({ ...session, roles: ['b', 'c'], scopes: ['admin', 'write'] });
+    expect(connection.principal).toEqual({ id: 'u1', roles: [], scopes: ['admin'] });
+    expect(connection.session!.roles).toEqual(['b', 'c']);
+    connection.replaceSession(session);
+    expect(connection.principal).toEqual({ id: 'u1', roles: ['a'], scopes: ['read'] });
+  });
+
+  it('keeps the tenant of its session', () => {
+    const session = sessionOf(USER, { tenant: 'acme' });
+    const connection = looseConnection({ session });
+    connection.replaceSession(session);
+    expect(connection.principal.tenant).toBe('acme');
+    expect(Object.isFrozen(connection.principal)).toBe(true);
+  });
+
+  it('names itself to the audit log without any credential', () => {
+    const session = sessionOf(USER);
+    const connection = looseConnection({ session }, 'connection-1');
+    expect(connection.facts).toEqual({
+      connectionId: 'connection-1',
+      correlationId: 'correlation-1',
+      ip: '203.0.113.7',
+      ipSource: 'socket',
+      origin: 'https://app.example.com',
+      path: '/ws',
+      method: 'cookie',
+      principal: 'u1',
+      sessionId: session.id,
+    });
+  });
+});

@@ -1,0 +1,48 @@
+import { describe, expect, it } from 'vitest';
+import { RecentEntries } from '../../../lib/core/revocation/recent-entries.js';
+import { isLaterEntry, type RevocationEntry } from '../../../lib/core/revocation/revocation-log.js';
+
+function entry(id: string): RevocationEntry {
+  const order = { kind: 'session', sessionId: 'session', userHash: 'user' } as const;
+  return { id, order, cut: undefined, cutInclusive: false, reason: 'test' };
+}
+
+describe('RecentEntries', () => {
+  it('answers what is later than the tail, oldest first (SE-03)', () => {
+    const recent = new RecentEntries();
+    for (const id of ['100-0', '100-1', '101-0', '200-0']) recent.add(entry(id));
+    expect(recent.after('100-0')!.map(({ id }) => id)).toEqual(['100-1', '101-0', '200-0']);
+    expect(recent.after('0-0')).toHaveLength(4);
+    expect(recent.after('200-0')).toEqual([]);
+    expect(recent.after('999-0')).toEqual([]);
+  });
+
+  it('answers nothing while nothing was added', () => {
+    expect(new RecentEntries().after('0-0')).toEqual([]);
+  });
+
+  it('keeps the latest ones, stays bounded, and says when it has forgotten', () => {
+    const recent = new RecentEntries();
+    for (let index = 1; index <= 10_000; index += 1) recent.add(entry(`1000-${index}`));
+    expect(recent.after('1000-1')).toBeNull();
+    const kept = recent.after('1000-7952')!;
+    expect(kept.length).toBeGreaterThanOrEqual(2_048);
+    expect(kept.length).toBeLessThanOrEqual(4_096);
+    expect(kept.at(-1)!.id).toBe('1000-10000');
+    expect(kept[0]!.id).toBe('1000-7953');
+  });
+});
+
+describe('isLaterEntry', () => {
+  it.each([
+    ['100-0', '99-5', true],
+    ['99-5', '100-0', false],
+    ['100-1', '100-0', true],
+    ['100-10', '100-9', true],
+    ['1000-0', '999-9', true],
+    ['100-0', '100-0', false],
+    ['1-0', '0-0', true],
+  ])('compares %s with %s by number', (id, than, expected) => {
+    expect(isLaterEntry(id, than)).toBe(expected);
+  });
+});

@@ -1,0 +1,71 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { CLOSE } from '../../../lib/core/close-code.js';
+import type { Connection } from '../../../lib/core/connection.js';
+import { newId, newSessionToken, sessionIdOf } from '../../../lib/core/identifiers.js';
+import { Connections } from '../../../lib/core/session/connections.js';
+import {
+  coreHarness,
+  grantOf,
+  HANDSHAKE,
+  principalOf,
+  record,
+  sessionOf,
+  type CoreHarness,
+} from '../../support/core-harness.js';
+
+describe('Connections', () => {
+  let core: CoreHarness;
+  let connections: Connections;
+  let token: string;
+  let ofU1: Connection[];
+  let ofU2: Connection;
+
+  beforeEach(() => {
+    core = coreHarness();
+    connections = new Connections(core.connections, core.userHashKey);
+    token = newSessionToken(core.hashOf('u1'));
+    const session = sessionOf(core.hashOf('u1'), { id: sessionIdOf(token)! });
+    ofU1 = [open('u1', { session }), open('u1')];
+    ofU2 = open('u2');
+  });
+
+  function open(user: string, change: Parameters<typeof grantOf>[0] = {}): Connection {
+    const grant = grantOf({ principal: principalOf(user), userHash: core.hashOf(user), ...change });
+    return core.connections.open(newId(), HANDSHAKE, grant, '0-0', undefined);
+  }
+
+  it('lists the connections of this node, and those of a user', () => {
+    expect(connections.local()).toEqual([...ofU1, ofU2]);
+    expect(connections.ofUser('u1')).toEqual(ofU1);
+    expect(connections.ofUser('nobody')).toEqual([]);
+  });
+
+  it('closes one by its id', () => {
+    const { closes } = record(ofU2);
+    expect(connections.close({ connection: ofU2.id })).toBe(1);
+    expect(closes).toEqual([{ code: 4403, reason: 'forbidden;id=correlation-1' }]);
+    expect(connections.local()).toEqual(ofU1);
+    expect(connections.close({ connection: ofU2.id })).toBe(0);
+  });
+
+  it('closes those of a session, by its id or its token', () => {
+    expect(connections.close({ session: token })).toBe(1);
+    expect(ofU1.map(({ isOpen }) => isOpen)).toEqual([false, true]);
+    expect(connections.close({ session: sessionIdOf(token)! })).toBe(0);
+  });
+
+  it('closes those of a user with the code that is asked for, and tells the audit log', () => {
+    const { closes } = record(ofU1[0]!);
+    expect(connections.close({ user: 'u1' }, CLOSE.tryLater)).toBe(2);
+    expect(closes).toEqual([{ code: 1013, reason: 'try_later;id=correlation-1' }]);
+    expect(core.events).toMatchObject([
+      { event: 'connection_closed', reasonCode: 'try_later', closeCode: 1013, principal: 'u1' },
+      { event: 'connection_closed', reasonCode: 'try_later', closeCode: 1013, principal: 'u1' },
+    ]);
+    expect(ofU2.isOpen).toBe(true);
+  });
+
+  it('refuses a session that is neither id nor token', () => {
+    expect(() => connections.close({ session: 'nonsense' })).toThrow(/session is named/);
+  });
+});
