@@ -30,6 +30,7 @@ export {
   type MessageOptions,
   type ProxyOptions,
   type SessionOptions,
+  type StoreOutageOptions,
   type TicketOptions,
   type WsAuthOptions,
 } from './core/options.js';

@@ -136,6 +136,12 @@ export interface ProxyOptions {
   ipv6Prefix?: number;
 }
 
+/** What happens to live connections while the store cannot be asked. */
+export interface StoreOutageOptions {
+  /** How long they live on without news of revocations; then they are closed 1013. @default 60_000 ms */
+  graceMs?: number;
+}
+
 /** The audit log. */
 export interface AuditOptions {
   /** Write one line for each event through Nest's logger. @default true */
@@ -155,6 +161,16 @@ export interface WsAuthOptions {
    * @default random: references and tickets do not outlive the process
    */
   secret?: string | Buffer | KeyObject;
+  /**
+   * Where sessions, tickets and revocations are kept for all nodes: a `redis://` URL, ioredis options, or an ioredis
+   * client (copies of it are used). Redis 7.0 or later, or Valkey, with `maxmemory-policy noeviction`.
+   * @default none: they are kept in the memory of this process, which is for one node
+   */
+  redis?: string | object;
+  /** What every key and channel in Redis begins with. @default 'ws:' */
+  redisPrefix?: string;
+  /** What happens while the store is away. New handshakes are refused with 503 at once. */
+  storeOutage?: StoreOutageOptions;
   /** Host names that this server answers to. @default loopback names when bound to loopback, otherwise any */
   hosts?: readonly string[];
   /** Turns warnings about unsafe or unfinished set-ups into boot errors. @default false */
@@ -183,6 +199,9 @@ export interface ResolvedOptions {
   readonly credentials: readonly CredentialKind[];
   readonly jwt: ResolvedJwtOptions | undefined;
   readonly secret: string | Buffer | KeyObject | undefined;
+  readonly redis: string | object | undefined;
+  readonly redisPrefix: string;
+  readonly storeOutage: Required<StoreOutageOptions>;
   readonly hosts: readonly string[] | undefined;
   readonly strict: boolean;
   readonly production: boolean;
@@ -236,6 +255,7 @@ export const DEFAULT_OPTIONS = {
   lifetime: { maxMs: 12 * 3_600_000, closeGraceMs: 2_000 },
   proxy: { trusted: [], ipv6Prefix: 64 },
   audit: { log: true },
+  storeOutage: { graceMs: 60_000 },
 } as const satisfies Partial<WsAuthOptions>;
 
 /** The longest life that a ticket may be given (requirement TK-03). */
@@ -246,6 +266,8 @@ const TOP_LEVEL_KEYS = [
   'credentials',
   'jwt',
   'secret',
+  'redis',
+  'redisPrefix',
   'hosts',
   'strict',
   'principalIdPattern',
@@ -279,6 +301,9 @@ export function resolveOptions(given: WsAuthOptions, environment: { production: 
     credentials,
     jwt: given.jwt === undefined ? undefined : resolveJwtOptions(given.jwt, problems),
     secret: resolveSecret(given.secret, problems),
+    redis: resolveRedis(given.redis, problems),
+    redisPrefix: resolveRedisPrefix(given.redisPrefix, problems),
+    storeOutage: resolveStoreOutage(given.storeOutage, problems),
     hosts: resolveHosts(given.hosts, problems),
     strict: problems.flag('strict', given.strict, false),
     production,
@@ -325,10 +350,15 @@ function reportUnsafeCombinations(
       'option "credentials" lists only "first-message": add "bearer" or "ticket", which is what the first message carries',
     );
   }
-  if (options.production && !options.allowMemoryStoreInProduction) {
+  if (options.redis !== undefined && options.secret === undefined) {
+    problems.report(
+      'option "secret" is missing: with "redis" all nodes need the same one, of at least 32 bytes; take it from `openssl rand -base64 48`',
+    );
+  }
+  if (options.production && options.redis === undefined && !options.allowMemoryStoreInProduction) {
     problems.report(
       'the embedded memory store is not for production: sessions and revocations would stay on one node and end with the ' +
-        'process; set allowMemoryStoreInProduction: true if that is what you want',
+        'process; set "redis", or allowMemoryStoreInProduction: true if that is what you want',
     );
   }
   if (options.session.idleMs > options.session.absoluteMs) {
@@ -409,6 +439,30 @@ function resolveSecret(given: unknown, problems: OptionProblems): string | Buffe
     `option "secret" must be a string, a Buffer or a KeyObject, received ${describeType(given)}`,
   );
   return undefined;
+}
+
+function resolveRedis(given: unknown, problems: OptionProblems): string | object | undefined {
+  if (given === undefined) return undefined;
+  if (typeof given === 'object' && given !== null && !Array.isArray(given)) return given;
+  if (typeof given === 'string' && /^rediss?:\/\//.test(given)) return given;
+  problems.report(
+    `option "redis" must be a redis:// or rediss:// URL, ioredis options or a client, received ${describeType(given)}`,
+  );
+  return undefined;
+}
+
+function resolveRedisPrefix(given: unknown, problems: OptionProblems): string {
+  if (given === undefined) return 'ws:';
+  if (typeof given === 'string' && /^[A-Za-z0-9:._-]{1,64}$/.test(given)) return given;
+  problems.report('option "redisPrefix" must be 1 to 64 letters, digits, ":", ".", "_" or "-"');
+  return 'ws:';
+}
+
+function resolveStoreOutage(given: unknown, problems: OptionProblems): Required<StoreOutageOptions> {
+  const defaults = DEFAULT_OPTIONS.storeOutage;
+  const group = problems.group('storeOutage', given);
+  problems.refuseUnknownKeys('storeOutage', group, Object.keys(defaults));
+  return { graceMs: problems.durationMs('storeOutage.graceMs', group.graceMs, defaults.graceMs) };
 }
 
 function resolveHosts(given: unknown, problems: OptionProblems): readonly string[] | undefined {

@@ -11,6 +11,8 @@ export interface Stores {
   readonly sessions: SessionStore;
   readonly connections: ConnectionRegistry;
   readonly revocations: RevocationLog;
+  /** Unix ms of the last time at which this node is known to have heard of every revocation. */
+  readonly freshAt: number;
   /** Resolves when the store can decide: connected, checked, and caught up with the log. */
   start(): Promise<void>;
   /** Gives everything back that this node holds. */

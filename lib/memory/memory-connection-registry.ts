@@ -3,6 +3,7 @@ import type {
   AdmissionResult,
   Admitted,
   ConnectionRegistry,
+  RegisteredPlace,
 } from '../core/session/connection-registry.js';
 import { principalOfSession, type LiveSession } from '../core/session/session.js';
 import { GcraLimiter } from '../core/throttle/gcra.js';
@@ -53,6 +54,14 @@ export class MemoryConnectionRegistry implements ConnectionRegistry {
     const connections = this.#state.connections.get(connection.userHash);
     connections?.delete(connection.id);
     if (connections?.size === 0) this.#state.connections.delete(connection.userHash);
+  }
+
+  async restore(connections: readonly RegisteredPlace[]): Promise<void> {
+    for (const { id, userHash, sessionId, since } of connections) {
+      const registered = this.#state.connections.get(userHash) ?? new Map<string, RegisteredConnection>();
+      registered.set(id, { sessionId, since });
+      this.#state.connections.set(userHash, registered);
+    }
   }
 
   async countOf(userHash: string): Promise<number> {

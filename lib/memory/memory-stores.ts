@@ -34,6 +34,11 @@ export class MemoryStores implements Stores {
     this.revocations = new MemoryRevocationLog(this.#state, options.rememberRevocationsMs);
   }
 
+  /** Always: what is revoked is revoked here. */
+  get freshAt(): number {
+    return this.#state.clock();
+  }
+
   async start(): Promise<void> {
     this.#timer ??= setInterval(() => this.#state.sweep(), SWEEP_MS).unref();
   }

@@ -4,7 +4,7 @@ import { AuditLog } from '../core/audit/audit-log.js';
 import { toLogLine } from '../core/audit/redaction.js';
 import { monotonicClock, systemClock, type Clock } from '../core/clock.js';
 import { CLOSE } from '../core/close-code.js';
-import { WsAuthOptionsError } from '../core/errors.js';
+import { StoreUnavailable, WsAuthOptionsError } from '../core/errors.js';
 import { HandshakeAuthenticator } from '../core/handshake/handshake-authenticator.js';
 import type { TokenVerifier } from '../core/handshake/token-verifier.js';
 import { newNodeId } from '../core/identifiers.js';
@@ -19,13 +19,22 @@ import { SessionService } from '../core/session/session-service.js';
 import type { Stores } from '../core/stores.js';
 import { TicketService } from '../core/ticket/ticket-service.js';
 import { MemoryStores } from '../memory/memory-stores.js';
+import { connectRedis } from '../redis/connect-redis.js';
+import { RedisStores } from '../redis/redis-stores.js';
 import { GatewayRegistry, type GuardedPath } from './gateway-registry.js';
 import { JwtTokenVerifier } from './ws-auth.jwt-verifier.js';
+
+/** How soon a store that was away at the boot is tried again. */
+const START_RETRY_MS = 1_000;
+const FRESHNESS_CHECK_MS = 1_000;
+/** Clients that an outage has cut off come back spread over this time. */
+const OUTAGE_RETRY_MS = 10_000;
 
 /** What tests put in the place of the real things. */
 export interface EngineParts {
   readonly clock?: Clock;
   readonly monotonic?: Clock;
+  readonly node?: string;
   readonly stores?: Stores;
   readonly verifier?: TokenVerifier;
 }
@@ -35,7 +44,7 @@ export class WsAuthEngine {
   readonly options: ResolvedOptions;
   readonly keys: SecretKeys;
   readonly clock: Clock;
-  readonly node = newNodeId();
+  readonly node: string;
   readonly wheel: DeadlineWheel;
   readonly stores: Stores;
   readonly audit: AuditLog;
@@ -49,6 +58,7 @@ export class WsAuthEngine {
   readonly authenticator: HandshakeAuthenticator;
   readonly gateways: GatewayRegistry;
   readonly #logger = new Logger('WsAuth');
+  #isStopped = false;
   readonly #served = new Set<GuardedPath>();
   readonly #drains: (() => void)[] = [];
   readonly #starts: (() => Promise<void>)[] = [];
@@ -57,6 +67,7 @@ export class WsAuthEngine {
     const onError = (error: unknown): void => this.reportError(error);
     this.options = options;
     this.keys = deriveSecretKeys(options.secret);
+    this.node = parts.node ?? newNodeId();
     this.clock = parts.clock ?? systemClock;
     const monotonic = parts.monotonic ?? monotonicClock;
     this.wheel = new DeadlineWheel({ now: monotonic, onError });
@@ -164,11 +175,43 @@ export class WsAuthEngine {
     this.#drains.push(drain);
   }
 
-  /** Takes handshakes from now on. */
+  /**
+   * Takes handshakes from now on. While the store cannot be reached they are answered 503, and it is tried again; what is
+   * wrong with it stops the boot.
+   */
   async start(): Promise<void> {
-    await this.stores.start();
     for (const start of this.#starts) await start();
+    await this.#startStores();
+  }
+
+  async #startStores(): Promise<void> {
+    try {
+      await this.stores.start();
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error;
+      if (this.#isStopped) return;
+      this.#logger.error(`${error.message}; handshakes are answered 503 until it is there`);
+      const retry = (): void => void this.#startStores().catch((failure) => this.reportError(failure));
+      this.wheel.schedule(START_RETRY_MS, retry);
+      return;
+    }
+    if (this.#isStopped) return;
     this.authenticator.setState(undefined);
+    this.#watchFreshness();
+  }
+
+  /** A node that has heard nothing of revocations for too long lets nobody stay on its word (decision on outages). */
+  #watchFreshness(): void {
+    this.wheel.schedule(FRESHNESS_CHECK_MS, () => {
+      if (this.#isStopped) return;
+      this.#watchFreshness();
+      const staleMs = this.clock() - this.stores.freshAt;
+      if (staleMs <= this.options.storeOutage.graceMs) return;
+      for (const connection of this.connections.local()) {
+        const retryAfterMs = Math.random() * OUTAGE_RETRY_MS;
+        this.connections.end(connection, { close: CLOSE.tryLater, reason: 'store_outage', retryAfterMs });
+      }
+    });
   }
 
   /** Refuses new handshakes and tells every connection to go elsewhere. */
@@ -186,9 +229,30 @@ export class WsAuthEngine {
   }
 
   async stop(): Promise<void> {
+    this.#isStopped = true;
     this.wheel.stop();
     await this.stores.stop();
   }
+}
+
+/**
+ * Builds the engine with the stores that the options ask for.
+ *
+ * @throws {WsAuthOptionsError} when the `redis` option cannot be used
+ */
+export async function createEngine(options: ResolvedOptions): Promise<WsAuthEngine> {
+  if (options.redis === undefined) return new WsAuthEngine(options);
+  const node = newNodeId();
+  const logger = new Logger('WsAuth');
+  const stores = new RedisStores({
+    clients: await connectRedis(options.redis),
+    node,
+    clock: systemClock,
+    rememberRevocationsMs: longestCredentialMs(options),
+    prefix: options.redisPrefix,
+    onError: (error) => logger.error(error),
+  });
+  return new WsAuthEngine(options, { node, stores });
 }
 
 /** Revocations are remembered for as long as anything lives that they could concern. */

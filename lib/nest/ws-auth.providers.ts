@@ -6,7 +6,7 @@ import { TicketService } from '../core/ticket/ticket-service.js';
 import { WsAuthEvents } from './ws-auth.events.js';
 import { WsAuthHttpGuard } from './ws-auth.http-guard.js';
 import { WS_AUTH_ENGINE, WS_AUTH_OPTIONS } from './ws-auth.constants.js';
-import { WsAuthEngine } from './ws-auth.engine.js';
+import { createEngine, type WsAuthEngine } from './ws-auth.engine.js';
 import { WsSessionCookie } from './ws-session-cookie.js';
 
 /** Factories that build the public services from the options. */
@@ -14,7 +14,7 @@ export const WS_AUTH_PROVIDERS: Provider[] = [
   {
     provide: WS_AUTH_ENGINE,
     useFactory: (options: WsAuthOptions) =>
-      new WsAuthEngine(resolveOptions(options, { production: process.env.NODE_ENV === 'production' })),
+      createEngine(resolveOptions(options, { production: process.env.NODE_ENV === 'production' })),
     inject: [WS_AUTH_OPTIONS],
   },
   fromEngine(SessionService, (engine) => engine.sessions),

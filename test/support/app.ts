@@ -7,7 +7,7 @@ import {
   type ModuleMetadata,
   type Type,
 } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
+import { type AbstractHttpAdapter, NestFactory } from '@nestjs/core';
 import { JwtService } from '@nestjs/jwt';
 import {
   WsAuthAdapter,
@@ -79,6 +79,8 @@ export interface TestAppParts {
   options?: Partial<WsAuthOptions> & WsAuthExtras;
   adapter?: WsAuthAdapterOptions;
   module?: ModuleMetadata;
+  /** The HTTP framework; left out, Express. */
+  http?: AbstractHttpAdapter;
   /** What takes the place of the real clock, stores or verifier. */
   engine?: EngineParts;
   /** Called before the application listens. */
@@ -109,18 +111,16 @@ export async function startApp(parts: TestAppParts): Promise<TestApp> {
     handshake: { ...base.handshake, ...parts.options?.handshake },
   };
   class TestModule {}
-  const app = await NestFactory.create(
-    {
-      module: TestModule,
-      ...parts.module,
-      imports: [
-        withEngineParts(WsAuthModule.forRoot(options), parts.engine),
-        ...(parts.module?.imports ?? []),
-      ],
-      providers: [...parts.gateways, ...(parts.module?.providers ?? [])],
-    },
-    { logger, abortOnError: false },
-  );
+  const module = {
+    module: TestModule,
+    ...parts.module,
+    imports: [withEngineParts(WsAuthModule.forRoot(options), parts.engine), ...(parts.module?.imports ?? [])],
+    providers: [...parts.gateways, ...(parts.module?.providers ?? [])],
+  };
+  const settings = { logger, abortOnError: false };
+  const app = parts.http
+    ? await NestFactory.create(module, parts.http, settings)
+    : await NestFactory.create(module, settings);
   app.useWebSocketAdapter(new WsAuthAdapter(app, parts.adapter));
   await parts.before?.(app);
   const engine = app.get<WsAuthEngine>(WS_AUTH_ENGINE);

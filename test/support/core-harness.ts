@@ -417,8 +417,10 @@ export function withAdmissions(
       admit: (request) => onAdmit(request, () => connections.admit(request)),
       release: (connection) => connections.release(connection),
       countOf: (userHash) => connections.countOf(userHash),
+      restore: (places) => connections.restore(places),
     },
     start: () => stores.start(),
     stop: () => stores.stop(),
+    freshAt: stores.freshAt,
   };
 }

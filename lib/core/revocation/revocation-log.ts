@@ -83,8 +83,12 @@ export type RevocationListener = (entry: RevocationEntry) => number;
 export interface RevocationLog {
   /** Carries an order out. The listener of this node has run before this resolves. */
   append(order: RevocationOrder, reason: string): Promise<RevocationReceipt>;
-  /** Every entry, once, in order. */
-  follow(listener: RevocationListener): void;
+  /**
+   * Every entry, once, in order.
+   *
+   * @param onDivergence called when entries may be lost for good: everything local must be held against the store
+   */
+  follow(listener: RevocationListener, onDivergence?: () => void): void;
   /** True when a credential without session, or a token, was overtaken by a revocation of it, of its user or of everyone. */
   isRevoked(credential: RevocableCredential): Promise<boolean>;
   /** What the nodes answered to an entry, waiting at most so long for the slowest. */

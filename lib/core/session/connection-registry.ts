@@ -63,6 +63,15 @@ export type AdmissionResult =
   | { readonly outcome: 'rate'; readonly retryAfterMs: number }
   | { readonly outcome: 'late' };
 
+/** A place that a live connection holds. */
+export interface RegisteredPlace {
+  readonly id: string;
+  readonly userHash: string;
+  readonly sessionId: string | undefined;
+  /** Unix ms. */
+  readonly since: number;
+}
+
 /**
  * The connections of all nodes. `admit` is one atomic step and one round trip: rate, ticket, session, revocations, limits
  * and registration are decided together, so that no two nodes can each take the last place (requirement SE-07).
@@ -72,6 +81,8 @@ export interface ConnectionRegistry {
   admit(request: AdmissionRequest): Promise<AdmissionResult>;
   /** Gives the place of a connection back. Idempotent; never throws for a connection that is not there. */
   release(connection: { readonly id: string; readonly userHash: string }): Promise<void>;
+  /** Registers what this node holds anew, after the store may have lost it. Counts against no limit. */
+  restore(connections: readonly RegisteredPlace[]): Promise<void>;
   /** How many connections a user has, on all nodes. */
   countOf(userHash: string): Promise<number>;
 }

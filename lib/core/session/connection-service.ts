@@ -64,7 +64,10 @@ export class ConnectionService {
       onVerdict: (sessionId, remainingMs) => this.#applyVerdict(sessionId, remainingMs),
       onError: options.onError,
     });
-    options.stores.revocations.follow((entry) => this.apply(entry));
+    options.stores.revocations.follow(
+      (entry) => this.apply(entry),
+      () => void this.#recheck().catch(options.onError),
+    );
   }
 
   /** The connections of this node that have not been told to end. */
@@ -186,6 +189,28 @@ export class ConnectionService {
     }
     for (const entry of missed) {
       if (entryConcerns(entry, connection)) this.#applyTo(connection, entry);
+    }
+  }
+
+  /** The store has lost what it knew, or some of it: registers what lives here anew, and asks about all of it. */
+  async #recheck(): Promise<void> {
+    const connections = this.#table.all();
+    const { stores } = this.#options;
+    await stores.connections.restore(
+      connections.map(({ id, grant, session, openedAt }) => ({
+        id,
+        userHash: grant.userHash,
+        sessionId: session?.id,
+        since: openedAt,
+      })),
+    );
+    for (const connection of connections) {
+      const { userHash, session, authenticatedAt, tokenHash } = connection.grant;
+      if (session) this.#activity.ask(session.id);
+      if (session && !tokenHash) continue;
+      const issuedAt = session ? undefined : authenticatedAt;
+      if (await stores.revocations.isRevoked({ userHash, issuedAt, tokenHash }))
+        this.end(connection, REVOKED);
     }
   }
 

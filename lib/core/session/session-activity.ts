@@ -41,10 +41,7 @@ export class SessionActivity {
    * @param idleLeftMs until the session ends if the store hears of no use
    */
   markUsed(sessionId: string, idleLeftMs: number): void {
-    if (!this.#used.has(sessionId)) {
-      this.#used.add(sessionId);
-      if (this.#used.size === 1) this.#wheel.schedule(this.#flushMs, () => this.#run(this.#flushUsed()));
-    }
+    if (!this.#used.has(sessionId)) this.#collect([sessionId]);
     if (idleLeftMs <= this.#flushMs * 2) this.ask(sessionId);
   }
 
@@ -52,6 +49,11 @@ export class SessionActivity {
   ask(sessionId: string): void {
     this.#asked.add(sessionId);
     if (this.#asked.size === 1) queueMicrotask(() => this.#run(this.#answerAsked()));
+  }
+
+  #collect(sessionIds: readonly string[]): void {
+    if (this.#used.size === 0) this.#wheel.schedule(this.#flushMs, () => this.#run(this.#flushUsed()));
+    for (const id of sessionIds) this.#used.add(id);
   }
 
   #run(work: Promise<void>): void {
@@ -76,7 +78,14 @@ export class SessionActivity {
   }
 
   async #touch(ids: readonly string[]): Promise<void> {
-    const left = await this.#sessions.touch(ids);
+    let left: readonly (number | null)[];
+    try {
+      left = await this.#sessions.touch(ids);
+    } catch (error) {
+      // The store did not hear of it: told again with the next flush.
+      this.#collect(ids);
+      throw error;
+    }
     ids.forEach((id, index) => this.#onVerdict(id, left[index] ?? null));
   }
 }

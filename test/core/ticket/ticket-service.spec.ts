@@ -328,5 +328,6 @@ function plain(stores: Stores): Stores {
     revocations,
     start: () => stores.start(),
     stop: () => stores.stop(),
+    freshAt: stores.freshAt,
   };
 }

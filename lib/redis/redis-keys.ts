@@ -1,0 +1,51 @@
+import { createHash } from 'node:crypto';
+
+/*
+ * Every key that the library writes. `{p}` is the partition: all keys of a user lie in one slot of a cluster, so that one
+ * script may touch them together. No user id, address or other text of a client stands in a key.
+ *
+ * key                    type    content                                        lives
+ * {p}:s:<session id>     hash    the session                                    until idle or absolute end
+ * {p}:u:<user hash>      zset    its session ids by time of creation            as long as its longest session
+ * {p}:ue:<user hash>     string  the cut of the user                            as long as anything older could live
+ * {p}:ae                 string  the cut of everyone                            likewise
+ * {p}:j:<token hash>     string  a revoked token                                until the token's expiry, and five minutes
+ * {p}:t:<ticket hash>    hash    the ticket, or that it was spent               its ttl, and a minute
+ * {p}:o:<owner>          zset    hashes of unused tickets by expiry             the ttl of the last one
+ * {p}:tr:<owner>         string  the rate of tickets                            the window
+ * {p}:c:<user hash>      hash    its connections: node|session|since            48 hours after the last one
+ * {p}:n                  zset    nodes by the end of their lease                for ever; pruned at each beat
+ * {p}:log                stream  revocations and changes                        for ever; about 10,000 entries
+ * {p}:x:<nonce>          string  that an order was carried out                  5 minutes
+ * {a}:g:<address hash>   string  the connect rate of an address                 the window
+ */
+
+/** Names keys. The prefix is ours and not ioredis's `keyPrefix`, which leaves channels and derived keys without it. */
+export class RedisKeys {
+  readonly #prefix: string;
+
+  constructor(prefix: string) {
+    this.#prefix = prefix;
+  }
+
+  /** What all keys of a partition begin with. */
+  partition(partition: string): string {
+    return `${this.#prefix}{${partition}}:`;
+  }
+
+  /** The channel on which entries of the log are published. */
+  get entries(): string {
+    return `${this.#prefix}entries`;
+  }
+
+  /** The channel on which a node is told what others did with the orders that it gave. */
+  acknowledgements(node: string): string {
+    return `${this.#prefix}ack:${node}`;
+  }
+
+  /** The connect rate of an address prefix. */
+  rate(addressPrefix: string, partition: string): string {
+    const hash = createHash('sha256').update(addressPrefix).digest('base64url').slice(0, 22);
+    return `${this.partition(partition)}g:${hash}`;
+  }
+}

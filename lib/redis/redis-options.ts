@@ -1,0 +1,56 @@
+import type { RedisClient } from './redis-client.js';
+
+/** What a retry strategy is given: how often it was tried. */
+const retryStrategy = (times: number): number =>
+  Math.min(50 * 2 ** Math.min(times, 5), 1_000) + Math.random() * 100;
+
+/** What all connections have in common: found dead soon, and taken anew with jitter. */
+const COMMON = {
+  connectTimeout: 1_000,
+  disconnectTimeout: 100,
+  keepAlive: 10_000,
+  noDelay: true,
+  enableReadyCheck: true,
+  retryStrategy,
+  // Reconnect and never resend: what was sent may have been carried out.
+  reconnectOnError: (error: Error): boolean => /^(READONLY|LOADING|MASTERDOWN)/.test(error.message),
+};
+
+/** For scripts: an answer at once, or an error at once; nothing is queued, and nothing is sent twice. */
+export const COMMAND_OPTIONS = {
+  ...COMMON,
+  enableOfflineQueue: false,
+  autoResendUnfulfilledCommands: false,
+  maxRetriesPerRequest: 0,
+  commandTimeout: 300,
+  socketTimeout: 1_000,
+  enableAutoPipelining: false,
+  replyMapping: 'legacy',
+};
+
+/** For revocations: the same, with more patience. */
+export const REVOCATION_OPTIONS = { ...COMMAND_OPTIONS, commandTimeout: 1_000 };
+
+/** For the feed: subscribes by itself, because it must know when a subscription stands. */
+export const SUBSCRIBER_OPTIONS = {
+  ...COMMON,
+  autoResubscribe: false,
+  maxRetriesPerRequest: null,
+  replyMapping: 'legacy',
+};
+
+/** Resolves when a client can be used, or rejects when it gives up. */
+export function whenReady(client: RedisClient, timeoutMs: number): Promise<void> {
+  if (client.status === 'ready') return Promise.resolve();
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => finish(new Error('the Redis server cannot be reached')), timeoutMs);
+    const onReady = (): void => finish();
+    const finish = (error?: Error): void => {
+      clearTimeout(timer);
+      client.off('ready', onReady);
+      if (error) reject(error);
+      else resolve();
+    };
+    client.on('ready', onReady);
+  });
+}
