@@ -62,6 +62,9 @@ describe('resolveOptions', () => {
         origins: ['https://app.example.com'],
         credentials: ['ticket', 'bearer'],
         secret: undefined,
+        redis: undefined,
+        redisPrefix: 'ws:',
+        storeOutage: { graceMs: 60_000 },
         hosts: undefined,
         strict: false,
         production: false,
@@ -514,9 +517,26 @@ describe('resolveOptions', () => {
     it('refuses the memory store in production unless that is meant', () => {
       expect(problemsOf({}, true)).toEqual([
         'the embedded memory store is not for production: sessions and revocations would stay on one node and end with ' +
-          'the process; set allowMemoryStoreInProduction: true if that is what you want',
+          'the process; set "redis", or allowMemoryStoreInProduction: true if that is what you want',
       ]);
+      expect(problemsOf({ redis: 'redis://localhost', secret: 'x'.repeat(32) }, true)).toEqual([]);
       expect(problemsOf({ allowMemoryStoreInProduction: true }, true)).toEqual([]);
+    });
+
+    it('asks for a secret with Redis, because all nodes need the same', () => {
+      expect(problemsOf({ redis: 'redis://localhost:6379' })).toEqual([
+        'option "secret" is missing: with "redis" all nodes need the same one, of at least 32 bytes; take it from ' +
+          '`openssl rand -base64 48`',
+      ]);
+    });
+
+    it.each([
+      [{ redis: 'localhost:6379' }, /"redis" must be a redis:\/\/ or rediss:\/\/ URL/],
+      [{ redis: 6379 }, /"redis" must be a redis:\/\/ or rediss:\/\/ URL/],
+      [{ redisPrefix: 'a b' }, /"redisPrefix" must be 1 to 64/],
+      [{ storeOutage: { grace: 1 } }, /unknown option "storeOutage\.grace": did you mean "graceMs"/],
+    ])('refuses %j', (options, sentence) => {
+      expect(problemsOf(options as object)).toEqual([expect.stringMatching(sentence)]);
     });
 
     it('refuses a session that may be idle for longer than it lives', () => {
