@@ -53,7 +53,7 @@ export interface HandshakeOptions {
   protocols?: readonly string[];
   /** Paths whose upgrades belong to other listeners on the same server, such as `/graphql`. @default [] */
   foreignPaths?: readonly string[];
-  /** New connections of one address prefix, on this node. */
+  /** New connections of one address prefix: on this node, and on all nodes that share a store. */
   connectRate?: {
     /** Connections in a window. @default 600 */
     limit?: number;
@@ -140,6 +140,8 @@ export interface ProxyOptions {
 export interface StoreOutageOptions {
   /** How long they live on without news of revocations; then they are closed 1013. @default 60_000 ms */
   graceMs?: number;
+  /** How many nodes share the connect rate: while the store is away each node holds its part of it. @default 2 */
+  expectedNodes?: number;
 }
 
 /** The audit log. */
@@ -255,7 +257,7 @@ export const DEFAULT_OPTIONS = {
   lifetime: { maxMs: 12 * 3_600_000, closeGraceMs: 2_000 },
   proxy: { trusted: [], ipv6Prefix: 64 },
   audit: { log: true },
-  storeOutage: { graceMs: 60_000 },
+  storeOutage: { graceMs: 60_000, expectedNodes: 2 },
 } as const satisfies Partial<WsAuthOptions>;
 
 /** The longest life that a ticket may be given (requirement TK-03). */
@@ -462,7 +464,10 @@ function resolveStoreOutage(given: unknown, problems: OptionProblems): Required<
   const defaults = DEFAULT_OPTIONS.storeOutage;
   const group = problems.group('storeOutage', given);
   problems.refuseUnknownKeys('storeOutage', group, Object.keys(defaults));
-  return { graceMs: problems.durationMs('storeOutage.graceMs', group.graceMs, defaults.graceMs) };
+  return {
+    graceMs: problems.durationMs('storeOutage.graceMs', group.graceMs, defaults.graceMs),
+    expectedNodes: problems.count('storeOutage.expectedNodes', group.expectedNodes, defaults.expectedNodes),
+  };
 }
 
 function resolveHosts(given: unknown, problems: OptionProblems): readonly string[] | undefined {

@@ -1,6 +1,7 @@
 import type { RevocationLog } from './revocation/revocation-log.js';
 import type { ConnectionRegistry } from './session/connection-registry.js';
 import type { SessionStore } from './session/session-store.js';
+import type { ThrottleStore } from './throttle/throttle-store.js';
 import type { TicketStore } from './ticket/ticket-store.js';
 
 /** Everything that is kept outside of a connection. One suite of contract tests runs on each implementation. */
@@ -11,6 +12,7 @@ export interface Stores {
   readonly sessions: SessionStore;
   readonly connections: ConnectionRegistry;
   readonly revocations: RevocationLog;
+  readonly throttle: ThrottleStore;
   /** Unix ms of the last time at which this node is known to have heard of every revocation. */
   readonly freshAt: number;
   /** Resolves when the store can decide: connected, checked, and caught up with the log. */

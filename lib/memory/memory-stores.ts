@@ -4,6 +4,7 @@ import { MemoryConnectionRegistry } from './memory-connection-registry.js';
 import { MemoryRevocationLog } from './memory-revocation-log.js';
 import { MemorySessionStore } from './memory-session-store.js';
 import { MemoryState } from './memory-state.js';
+import { MemoryThrottleStore } from './memory-throttle-store.js';
 import { MemoryTicketStore } from './memory-ticket-store.js';
 
 const SWEEP_MS = 1_000;
@@ -23,6 +24,7 @@ export class MemoryStores implements Stores {
   readonly sessions: MemorySessionStore;
   readonly connections: MemoryConnectionRegistry;
   readonly revocations: MemoryRevocationLog;
+  readonly throttle: MemoryThrottleStore;
   readonly #state: MemoryState;
   #timer: NodeJS.Timeout | undefined;
 
@@ -32,6 +34,7 @@ export class MemoryStores implements Stores {
     this.sessions = new MemorySessionStore(this.#state);
     this.connections = new MemoryConnectionRegistry(this.#state, this.tickets);
     this.revocations = new MemoryRevocationLog(this.#state, options.rememberRevocationsMs);
+    this.throttle = new MemoryThrottleStore(this.#state.clock);
   }
 
   /** Always: what is revoked is revoked here. */

@@ -118,9 +118,7 @@ export class WsAuthAdapter extends WsAdapter {
 
   override async dispose(): Promise<void> {
     const own = [...this.#ports].filter(([port]) => port !== APPLICATION_PORT);
-    await Promise.all(
-      own.map(([, { server }]) => new Promise<void>((resolve) => server.close(() => resolve()))),
-    );
+    await Promise.all(own.map(([, { server }]) => closeServer(server)));
     const application = this.#ports.get(APPLICATION_PORT);
     application?.server.off('upgrade', application.listener.listener);
     this.#ports.clear();
@@ -211,6 +209,14 @@ function assertCurrentWs(): void {
 function tightenHeadersTimeout(server: HttpServer, headersTimeoutMs: number): void {
   if (server.headersTimeout === 0 || server.headersTimeout > headersTimeoutMs)
     server.headersTimeout = headersTimeoutMs;
+}
+
+/** Cuts who is connected and has asked for nothing yet: nobody may hold up an application that shuts down. */
+function closeServer(server: HttpServer): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
 }
 
 function answerPlainRequest(_request: IncomingMessage, response: ServerResponse): void {

@@ -1,5 +1,4 @@
 import {
-  All,
   BadRequestException,
   Body,
   ConflictException,
@@ -18,10 +17,18 @@ import {
   Post,
   Req,
   Res,
-  UnauthorizedException,
+  ServiceUnavailableException,
 } from '@nestjs/common';
 import type { IncomingMessage } from 'node:http';
-import { SessionUnknown, TicketError, TicketRateExceeded, WsAuthError } from '../core/errors.js';
+import {
+  SessionUnknown,
+  StoreUnavailable,
+  TicketError,
+  TicketRateExceeded,
+  TicketUnknown,
+  TokenRejected,
+  WsAuthError,
+} from '../core/errors.js';
 import { createPrincipal } from '../core/principal.js';
 import { principalOfSession, type Session } from '../core/session/session.js';
 import type { Caller } from '../core/session/caller-authenticator.js';
@@ -29,12 +36,8 @@ import type { IssuedTicket, TicketInit } from '../core/ticket/ticket-service.js'
 import { HttpTransportReader, rawRequestOf, type HttpRequest } from './http-caller.js';
 import type { WsAuthControllerOptions } from './ws-auth-controller-options.js';
 import { WS_AUTH_CONTROLLER_OPTIONS, WS_AUTH_ENGINE } from './ws-auth.constants.js';
+import { unauthorized, type HttpResponse } from './ws-auth.http-guard.js';
 import type { WsAuthEngine } from './ws-auth.engine.js';
-
-/** What both Express and Fastify can do with a response. */
-interface HttpResponse {
-  header(name: string, value: string | string[]): unknown;
-}
 
 /** A session as its owner may see it. */
 export interface SessionView {
@@ -76,21 +79,18 @@ export class WsAuthController {
     @Res({ passthrough: true }) response: HttpResponse,
     @Body() body: unknown,
   ): Promise<IssuedTicket> {
-    this.#admitOrigin(request, response);
-    const caller = await this.#callerOf(request);
-    const { path, use } = readTicketBody(body);
-    const forCookie = use === 'cookie';
-    const init: TicketInit = {
-      ...(caller.session ? { session: caller.session.id } : { principal: caller.principal }),
-      origin: forCookie ? undefined : rawRequestOf(request).headers.origin,
-      path: forCookie ? undefined : this.#readPath(path),
-      use,
-    };
-    try {
-      return await this.#engine.tickets.issue(init, caller);
-    } catch (error) {
-      throw toHttpException(error, response);
-    }
+    return this.#answer(request, response, async () => {
+      const caller = await this.#callerOf(request);
+      const { path, use } = readTicketBody(body);
+      const forCookie = use === 'cookie';
+      const init: TicketInit = {
+        ...(caller.session ? { session: caller.session.id } : { principal: caller.principal }),
+        origin: forCookie ? undefined : rawRequestOf(request).headers.origin,
+        path: forCookie ? undefined : this.#readPath(path),
+        use,
+      };
+      return this.#engine.tickets.issue(init, caller);
+    });
   }
 
   /** `POST /ws-auth/cookie {"ticket"}` → 204: the session cookie on this host, for the page in the hidden iframe */
@@ -102,17 +102,13 @@ export class WsAuthController {
     @Res({ passthrough: true }) response: HttpResponse,
     @Body() body: unknown,
   ): Promise<void> {
-    this.#admitOrigin(request, response);
-    const ticket = (body as { ticket?: unknown } | null | undefined)?.ticket;
-    try {
-      const grant = await this.#engine.tickets.consume(typeof ticket === 'string' ? ticket : undefined, {
-        use: 'cookie',
-      });
-      if (grant.sessionToken === undefined) throw new UnauthorizedException();
-      response.header('Set-Cookie', this.#engine.cookie.issueCrossSite(grant.sessionToken));
-    } catch (error) {
-      throw toHttpException(error, response);
-    }
+    await this.#answer(request, response, async () => {
+      const ticket = (body as { ticket?: unknown } | null | undefined)?.ticket;
+      const presented = typeof ticket === 'string' ? ticket : undefined;
+      const { sessionToken } = await this.#engine.tickets.consume(presented, { use: 'cookie' });
+      if (sessionToken === undefined) throw new TicketUnknown();
+      response.header('Set-Cookie', this.#engine.cookie.issueCrossSite(sessionToken));
+    });
   }
 
   /** `POST /ws-auth/logout` → 204: the session ends, and with it its sockets, on every node */
@@ -123,11 +119,12 @@ export class WsAuthController {
     @Req() request: HttpRequest,
     @Res({ passthrough: true }) response: HttpResponse,
   ): Promise<void> {
-    this.#admitOrigin(request, response);
-    const { session } = await this.#callerOf(request);
-    if (!session) throw new ConflictException('this credential has no session to end');
-    await this.#engine.revocations.revoke({ session: session.id, reason: 'logout' });
-    response.header('Set-Cookie', this.#engine.cookie.clear(this.#transport.read(rawRequestOf(request))));
+    await this.#answer(request, response, async () => {
+      const { session } = await this.#callerOf(request);
+      if (!session) throw new ConflictException('this credential has no session to end');
+      await this.#engine.revocations.revoke({ session: session.id, reason: 'logout' });
+      response.header('Set-Cookie', this.#engine.cookie.clear(this.#transport.read(rawRequestOf(request))));
+    });
   }
 
   /** `GET /ws-auth/sessions` → 200: the caller's own sessions */
@@ -137,16 +134,17 @@ export class WsAuthController {
     @Req() request: HttpRequest,
     @Res({ passthrough: true }) response: HttpResponse,
   ): Promise<readonly SessionView[]> {
-    this.#admitOrigin(request, response);
-    const caller = await this.#callerOf(request);
-    const sessions = await this.#engine.sessions.list(caller.principal.id);
-    return sessions.map((session) => ({
-      ref: this.#refOf(session),
-      current: session.id === caller.session?.id,
-      createdAt: session.createdAt,
-      expiresAt: this.#engine.clock() + session.remainingMs,
-      ...(session.data === undefined ? {} : { data: session.data }),
-    }));
+    return this.#answer(request, response, async () => {
+      const caller = await this.#callerOf(request);
+      const sessions = await this.#engine.sessions.list(caller.principal.id);
+      return sessions.map((session) => ({
+        ref: this.#refOf(session),
+        current: session.id === caller.session?.id,
+        createdAt: session.createdAt,
+        expiresAt: this.#engine.clock() + session.remainingMs,
+        ...(session.data === undefined ? {} : { data: session.data }),
+      }));
+    });
   }
 
   /** `DELETE /ws-auth/sessions/:ref` → 204: ends one of the caller's own sessions */
@@ -157,12 +155,13 @@ export class WsAuthController {
     @Res({ passthrough: true }) response: HttpResponse,
     @Param('ref') ref: string,
   ): Promise<void> {
-    this.#admitOrigin(request, response);
-    const caller = await this.#callerOf(request);
-    const sessions = await this.#engine.sessions.list(caller.principal.id);
-    const session = sessions.find((candidate) => this.#refOf(candidate) === ref);
-    if (!session) throw new NotFoundException();
-    await this.#engine.revocations.revoke({ session: session.id, reason: 'ended_by_user' });
+    await this.#answer(request, response, async () => {
+      const caller = await this.#callerOf(request);
+      const sessions = await this.#engine.sessions.list(caller.principal.id);
+      const session = sessions.find((candidate) => this.#refOf(candidate) === ref);
+      if (!session) throw new NotFoundException();
+      await this.#engine.revocations.revoke({ session: session.id, reason: 'ended_by_user' });
+    });
   }
 
   /** The preflight of the CORS protocol, for the listed origins. */
@@ -175,16 +174,27 @@ export class WsAuthController {
     response.header('Access-Control-Max-Age', '600');
   }
 
-  @All(['ticket', 'cookie', 'logout'])
+  /** GET and HEAD. Routes for all methods at once are none that Fastify takes beside another. */
+  @Get(['ticket', 'cookie', 'logout'])
   postOnly(@Res({ passthrough: true }) response: HttpResponse): never {
     response.header('Allow', 'POST');
     throw new MethodNotAllowedException();
   }
 
-  @All('sessions')
+  @Post('sessions')
   getOnly(@Res({ passthrough: true }) response: HttpResponse): never {
     response.header('Allow', 'GET');
     throw new MethodNotAllowedException();
+  }
+
+  /** Answers a page that may ask; what fails looks the same to all, and the audit log has the reason. */
+  async #answer<T>(request: HttpRequest, response: HttpResponse, work: () => Promise<T>): Promise<T> {
+    this.#admitOrigin(request, response);
+    try {
+      return await work();
+    } catch (error) {
+      throw toHttpException(error, rawRequestOf(request), response);
+    }
   }
 
   /** Own pages and those of the listed origins; everybody else's browser is told no (requirement TK-07). */
@@ -202,18 +212,26 @@ export class WsAuthController {
   }
 
   async #callerOf(request: HttpRequest): Promise<Caller> {
-    const raw = rawRequestOf(request);
     const caller = this.#options.authenticate
       ? await this.#callerByApplication(request)
-      : await this.#engine.callers.authenticate(this.#factsOf(raw));
-    if (!caller) throw new UnauthorizedException();
+      : await this.#callerByCredential(rawRequestOf(request));
+    if (!caller) throw new SessionUnknown();
     if (caller.session) await this.#engine.sessions.touch(caller.session.id);
     return caller;
   }
 
-  #factsOf(raw: IncomingMessage): Parameters<WsAuthEngine['callers']['authenticate']>[0] {
+  /** @throws {StoreUnavailable} when nobody can tell, the verifier included */
+  async #callerByCredential(raw: IncomingMessage): Promise<Caller | null> {
     const { authorization, cookie } = raw.headers;
-    return { authorization, cookie, transport: this.#transport.read(raw) };
+    try {
+      return await this.#engine.callers.authenticate({
+        authorization,
+        cookie,
+        transport: this.#transport.read(raw),
+      });
+    } catch (error) {
+      throw new StoreUnavailable('the caller could not be looked up', { cause: error });
+    }
   }
 
   async #callerByApplication(request: HttpRequest): Promise<Caller | null> {
@@ -266,12 +284,14 @@ function readTicketBody(body: unknown): { path: unknown; use: 'connect' | 'cooki
 }
 
 /** Uniform: which of the reasons it was stands in the audit log. */
-function toHttpException(error: unknown, response: HttpResponse): unknown {
+function toHttpException(error: unknown, request: IncomingMessage, response: HttpResponse): unknown {
   if (error instanceof TicketRateExceeded) {
     response.header('Retry-After', String(Math.ceil(error.retryAfterMs / 1_000)));
     return new HttpException('Too Many Requests', 429);
   }
-  if (error instanceof TicketError || error instanceof SessionUnknown) return new UnauthorizedException();
+  if (error instanceof TicketError || error instanceof SessionUnknown || error instanceof TokenRejected)
+    return unauthorized(request, response);
+  if (error instanceof StoreUnavailable) return new ServiceUnavailableException(undefined, { cause: error });
   if (error instanceof WsAuthError && error.code === 'invalid_selector')
     return new BadRequestException(error.message);
   return error;

@@ -123,6 +123,10 @@ export class WsAuthEngine {
       wheel,
       userHashKey,
       verifier,
+      onStoreAway: () =>
+        this.#logger.warn(
+          `the store is away: this node holds 1/${options.storeOutage.expectedNodes} of the connect rate (storeOutage.expectedNodes)`,
+        ),
     });
     this.gateways = new GatewayRegistry(options);
     this.authenticator.setState('starting');
@@ -197,7 +201,7 @@ export class WsAuthEngine {
     }
     if (this.#isStopped) return;
     this.authenticator.setState(undefined);
-    this.#watchFreshness();
+    if (this.stores.kind !== 'memory') this.#watchFreshness();
   }
 
   /** A node that has heard nothing of revocations for too long lets nobody stay on its word (decision on outages). */

@@ -8,7 +8,9 @@ import {
   ServiceUnavailableException,
   UnauthorizedException,
 } from '@nestjs/common';
+import type { IncomingMessage } from 'node:http';
 import { StoreUnavailable } from '../core/errors.js';
+import { bearerChallenge } from '../core/handshake/credential-reader.js';
 import { hasRoles } from '../core/principal.js';
 import type { Caller } from '../core/session/caller-authenticator.js';
 import { HttpTransportReader, rawRequestOf, type HttpRequest } from './http-caller.js';
@@ -17,6 +19,17 @@ import { CALLER_KEY, WS_AUTH_ENGINE } from './ws-auth.constants.js';
 import type { WsAuthEngine } from './ws-auth.engine.js';
 
 const SAFE_METHODS: readonly string[] = ['GET', 'HEAD', 'OPTIONS'];
+
+/** What both Express and Fastify can do with a response. */
+export interface HttpResponse {
+  header(name: string, value: string | string[]): unknown;
+}
+
+/** A 401 names the way in (RFC 9110 §15.5.2). */
+export function unauthorized(request: IncomingMessage, response: HttpResponse): UnauthorizedException {
+  response.header('WWW-Authenticate', bearerChallenge(request.headers.authorization !== undefined));
+  return new UnauthorizedException();
+}
 
 /**
  * Guards HTTP handlers with the credentials of the sockets: the session cookie, or a bearer token. `@WsPrincipal()`,
@@ -39,7 +52,7 @@ export class WsAuthHttpGuard implements CanActivate {
     const request = context.switchToHttp().getRequest<HttpRequest>();
     this.refuseCrossSite(request);
     const caller = await this.#authenticate(request);
-    if (!caller) throw new UnauthorizedException();
+    if (!caller) throw unauthorized(rawRequestOf(request), context.switchToHttp().getResponse());
     request[CALLER_KEY] = caller;
     if (caller.session) await this.#engine.sessions.touch(caller.session.id);
     if (!hasRoles(caller.principal, requiredRoles(context))) throw new ForbiddenException();

@@ -17,6 +17,7 @@ import { createHash } from 'node:crypto';
  * {p}:n                  zset    nodes by the end of their lease                for ever; pruned at each beat
  * {p}:log                stream  revocations and changes                        for ever; about 10,000 entries
  * {p}:x:<nonce>          string  that an order was carried out                  5 minutes
+ * {p}:r:<key>:<rate>      string  what a key has taken of a rate                until it is whole again
  * {a}:g:<address hash>   string  the connect rate of an address                 the window
  */
 

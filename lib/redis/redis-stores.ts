@@ -8,6 +8,7 @@ import { whenReady } from './redis-options.js';
 import { RedisScript, unavailable } from './redis-script.js';
 import { NODE_BEAT } from './redis-scripts.js';
 import { RedisSessionStore } from './redis-session-store.js';
+import { RedisThrottleStore } from './redis-throttle-store.js';
 import { RedisTicketStore } from './redis-ticket-store.js';
 
 const BEAT = new RedisScript(NODE_BEAT);
@@ -36,6 +37,7 @@ export class RedisStores implements Stores {
   readonly sessions: RedisSessionStore;
   readonly connections: RedisConnectionRegistry;
   readonly revocations: RedisRevocationLog;
+  readonly throttle: RedisThrottleStore;
   readonly #redis: RedisConnection;
   readonly #onError: (error: unknown) => void;
   #timer: NodeJS.Timeout | undefined;
@@ -48,6 +50,7 @@ export class RedisStores implements Stores {
     this.tickets = new RedisTicketStore(redis);
     this.sessions = new RedisSessionStore(redis);
     this.connections = new RedisConnectionRegistry(redis);
+    this.throttle = new RedisThrottleStore(redis);
     this.revocations = new RedisRevocationLog(redis, {
       rememberMs: options.rememberRevocationsMs,
       clock,

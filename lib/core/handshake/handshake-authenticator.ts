@@ -20,6 +20,7 @@ import type { SessionCookie } from '../session/session-cookie.js';
 import type { Stores } from '../stores.js';
 import { GcraLimiter } from '../throttle/gcra.js';
 import { PlaceCounter } from '../throttle/place-counter.js';
+import { SharedLimiter } from '../throttle/shared-limiter.js';
 import type { PresentedTicket } from '../ticket/ticket-store.js';
 import type { KeyObject } from 'node:crypto';
 import { ClientAddressReader, isLoopbackIp } from './client-address.js';
@@ -60,6 +61,8 @@ export interface HandshakeAuthenticatorOptions {
   readonly wheel: DeadlineWheel;
   readonly userHashKey: KeyObject;
   readonly verifier: TokenVerifier | undefined;
+  /** Called once for each time that the store goes away. */
+  readonly onStoreAway?: (error: unknown) => void;
 }
 
 interface VerifiedBasis {
@@ -88,6 +91,8 @@ export class HandshakeAuthenticator {
   readonly #addresses: ClientAddressReader;
   readonly #hosts: HostPolicy;
   readonly #connectRate: GcraLimiter;
+  /** The same rate as the store counts it, over all nodes. */
+  readonly #sharedConnectRate: SharedLimiter;
   readonly #pending: PlaceCounter;
   readonly #waiting: PlaceCounter;
   #state: NodeState;
@@ -107,6 +112,13 @@ export class HandshakeAuthenticator {
     this.#addresses = new ClientAddressReader(options.proxy);
     this.#hosts = new HostPolicy(options.hosts);
     this.#connectRate = new GcraLimiter(options.handshake.connectRate);
+    this.#sharedConnectRate = new SharedLimiter({
+      rate: options.handshake.connectRate,
+      store: parts.stores.throttle,
+      expectedNodes: options.storeOutage.expectedNodes,
+      clock: parts.monotonic,
+      onAway: parts.onStoreAway ?? (() => {}),
+    });
     this.#pending = new PlaceCounter(options.handshake.maxPending, options.handshake.maxPendingPerAddress);
     this.#waiting = new PlaceCounter(
       options.firstMessage.maxWaiting,
@@ -299,8 +311,11 @@ export class HandshakeAuthenticator {
     throw new HandshakeRefused('origin_not_allowed', 'origin_missing');
   }
 
+  /** What was refused at the store lately is refused here, so that a flood reaches the store once (requirement TH-01). */
   #checkConnectRate(attempt: HandshakeAttempt): void {
-    const decision = this.#connectRate.take(attempt.address!.prefix, this.#monotonic());
+    const { prefix } = attempt.address!;
+    const shared = this.#sharedConnectRate.check(prefix);
+    const decision = shared.allowed ? this.#connectRate.take(prefix, this.#monotonic()) : shared;
     if (decision.allowed) return;
     throw new HandshakeRefused('rate_limited', 'connect_rate', { retryAfterMs: decision.retryAfterMs });
   }
@@ -511,11 +526,20 @@ export class HandshakeAuthenticator {
     admission: Promise<AdmissionResult>,
   ): Promise<AdmissionResult> {
     try {
-      return await this.#inTime(attempt, admission);
+      const result = await this.#inTime(attempt, admission);
+      this.#noteRate(attempt, result);
+      return result;
     } catch (error) {
+      if (error instanceof StoreUnavailable) this.#sharedConnectRate.noteAway(error);
       admission.then((result) => this.#undo(result)).catch(() => {});
       throw error;
     }
+  }
+
+  #noteRate({ address }: HandshakeAttempt, result: AdmissionResult): void {
+    const retryAfterMs = result.outcome === 'rate' ? result.retryAfterMs : 0;
+    if (address)
+      this.#sharedConnectRate.noteAnswer(address.prefix, { allowed: retryAfterMs === 0, retryAfterMs });
   }
 
   /** What an admission did that nobody waits for any more. Who lost a place to it has no place, and must go. */

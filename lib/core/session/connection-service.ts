@@ -54,6 +54,8 @@ export class ConnectionService {
   readonly #closer = new PacedCloser();
   readonly #activity: SessionActivity;
   readonly #watches = new Map<Connection, Watch>();
+  /** A connection that nobody has been told of yet: ended now, it is a handshake that is refused, and no close. */
+  #opening: Connection | undefined;
 
   constructor(options: ConnectionServiceOptions) {
     this.#options = options;
@@ -103,7 +105,9 @@ export class ConnectionService {
     const connection = new Connection(id, handshake, grant, this.#options.clock());
     this.#table.add(connection);
     this.#watch(connection, idleLeftMs);
+    this.#opening = connection;
     this.#applyMissed(connection, logTail);
+    this.#opening = undefined;
     return connection;
   }
 
@@ -146,7 +150,7 @@ export class ConnectionService {
     const { correlationId } = connection.handshake;
     const reason = closeReason(ending.close.word, { retryAfterMs: ending.retryAfterMs, correlationId });
     this.#closer.enqueue(() => this.#writeClose(connection, code, reason));
-    this.#audit(connection, ending.reason, code);
+    if (connection !== this.#opening) this.#audit(connection, ending.reason, code);
     return true;
   }
 

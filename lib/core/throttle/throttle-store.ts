@@ -1,0 +1,30 @@
+import { createHash } from 'node:crypto';
+import type { Rate, RateDecision } from './gcra.js';
+
+/**
+ * Rates that all nodes count together. One atomic step of the same cost for whatever comes; what is kept for a key ends by
+ * itself when the key is whole again (requirement TH-09). Two rates of one key are counted apart.
+ */
+export interface ThrottleStore {
+  /**
+   * Counts `cost` if the rate allows it; a refusal counts nothing. A cost above the burst is always refused.
+   *
+   * @param key of {@link throttleKey}
+   * @throws {StoreUnavailable} when nobody can tell
+   */
+  take(key: string, rate: Rate, cost: number): Promise<RateDecision>;
+}
+
+/** 128 bits and more: nobody finds two identities with one key. */
+const KEY_LENGTH = 22;
+
+/**
+ * The key of an identity: the name of what is limited, and whoever it is limited for. Each part goes in with its length, so
+ * that no two lists of parts make one text (requirement TH-08); hashed, so that no key shows an address or a user.
+ */
+export function throttleKey(name: string, ...parts: readonly string[]): string {
+  const hash = createHash('sha256');
+  // UTF-16 keeps apart what UTF-8 replaces: halves of surrogate pairs.
+  for (const part of [name, ...parts]) hash.update(`${part.length}:${part}`, 'utf16le');
+  return hash.digest('base64url').slice(0, KEY_LENGTH);
+}
