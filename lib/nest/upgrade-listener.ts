@@ -47,6 +47,8 @@ export class UpgradeListener {
   readonly #paths = new Map<string, UpgradePath>();
   readonly #attempts = new Set<HandshakeAttempt>();
   readonly #waiting = new Set<GuardedSocket>();
+  /** Sockets that were told by a close code why they were refused, and have not gone yet. */
+  readonly #leaving = new Set<GuardedSocket>();
   #boundToLoopback = false;
 
   constructor(engine: WsAuthEngine, refuser: WebSocketServer, foreign?: ForeignListeners) {
@@ -261,6 +263,8 @@ export class UpgradeListener {
   ): void {
     const code = closeCodeIn(this.#engine.options.closeCodes, close.code);
     this.#engine.authenticator.auditClose(attempt, code, reason);
+    this.#leaving.add(client);
+    client.once('close', () => this.#leaving.delete(client));
     client.close(code, closeReason(close.word, { retryAfterMs, correlationId: attempt.correlationId }));
   }
 
@@ -303,9 +307,9 @@ export class UpgradeListener {
     for (const client of this.#waiting) client.close(CLOSE.restart.code, CLOSE.restart.word);
   }
 
-  /** Cuts every socket that still waits for its first message. */
+  /** Cuts every socket that still waits for its first message, or has been refused and lingers. */
   terminateWaiting(): void {
-    for (const client of this.#waiting) client.terminate();
+    for (const client of [...this.#waiting, ...this.#leaving]) client.terminate();
   }
 }
 

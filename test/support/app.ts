@@ -60,6 +60,8 @@ export interface TestApp {
   readonly app: INestApplication;
   readonly port: number;
   readonly engine: WsAuthEngine;
+  /** The deadlines that wait while nobody is connected: the engine's own. */
+  readonly restingDeadlines: number;
   readonly sessions: WsSessionService;
   readonly tickets: WsTicketService;
   readonly connections: WsConnections;
@@ -136,6 +138,7 @@ export async function startApp(parts: TestAppParts): Promise<TestApp> {
     app,
     port: (app.getHttpServer().address() as AddressInfo).port,
     engine,
+    restingDeadlines: engine.wheel.size,
     sessions: app.get(WsSessionService),
     tickets: app.get(WsTicketService),
     connections: app.get(WsConnections),
