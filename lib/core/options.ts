@@ -10,7 +10,7 @@ import {
   type CookieOptions,
   type ResolvedCookieOptions,
 } from './session/cookie-options.js';
-import { describeType, OptionProblems } from './option-rules.js';
+import { describeType, describeValue, OptionProblems } from './option-rules.js';
 import { MIN_SECRET_BYTES } from './secret-keys.js';
 
 /** The ways in which a client can prove who it is; PROTOCOL.md says how each travels. */
@@ -164,13 +164,21 @@ export interface WsAuthOptions {
    */
   secret?: string | Buffer | KeyObject;
   /**
-   * Where sessions, tickets and revocations are kept for all nodes: a `redis://` URL, ioredis options, or an ioredis
-   * client (copies of it are used). Redis 7.0 or later, or Valkey, with `maxmemory-policy noeviction`.
+   * Where sessions, tickets and revocations are kept for all nodes: a `redis://` URL, ioredis options (for Sentinel with
+   * `sentinels` and `name`), `{ cluster: [{ host, port }, …], options }` with the options of ioredis's `Cluster`, or an ioredis
+   * client of any kind (copies of it are used). Redis 7.0 or later, or Valkey, with `maxmemory-policy noeviction`.
    * @default none: they are kept in the memory of this process, which is for one node
    */
   redis?: string | object;
   /** What every key and channel in Redis begins with. @default 'ws:' */
   redisPrefix?: string;
+  /**
+   * Into how many parts the users are split in Redis; all that belongs to one user is in one part, and so on one server of a
+   * cluster. More parts spread more evenly over many masters, and cost each node a request a second each. The same on all
+   * nodes: one with another number refuses to boot, and what is stored must be dropped to change it.
+   * @default 1 on a single server and with Sentinel, 16 on a cluster
+   */
+  redisPartitions?: 1 | 16 | 64 | 256;
   /** What happens while the store is away. New handshakes are refused with 503 at once. */
   storeOutage?: StoreOutageOptions;
   /** Host names that this server answers to. @default loopback names when bound to loopback, otherwise any */
@@ -203,6 +211,7 @@ export interface ResolvedOptions {
   readonly secret: string | Buffer | KeyObject | undefined;
   readonly redis: string | object | undefined;
   readonly redisPrefix: string;
+  readonly redisPartitions: RedisPartitions | undefined;
   readonly storeOutage: Required<StoreOutageOptions>;
   readonly hosts: readonly string[] | undefined;
   readonly strict: boolean;
@@ -260,6 +269,9 @@ export const DEFAULT_OPTIONS = {
   storeOutage: { graceMs: 60_000, expectedNodes: 2 },
 } as const satisfies Partial<WsAuthOptions>;
 
+const REDIS_PARTITIONS = [1, 16, 64, 256] as const;
+type RedisPartitions = (typeof REDIS_PARTITIONS)[number];
+
 /** The longest life that a ticket may be given (requirement TK-03). */
 export const MAX_TICKET_TTL_MS = 60_000;
 
@@ -270,6 +282,7 @@ const TOP_LEVEL_KEYS = [
   'secret',
   'redis',
   'redisPrefix',
+  'redisPartitions',
   'hosts',
   'strict',
   'principalIdPattern',
@@ -305,6 +318,7 @@ export function resolveOptions(given: WsAuthOptions, environment: { production: 
     secret: resolveSecret(given.secret, problems),
     redis: resolveRedis(given.redis, problems),
     redisPrefix: resolveRedisPrefix(given.redisPrefix, problems),
+    redisPartitions: resolveRedisPartitions(given.redisPartitions, problems),
     storeOutage: resolveStoreOutage(given.storeOutage, problems),
     hosts: resolveHosts(given.hosts, problems),
     strict: problems.flag('strict', given.strict, false),
@@ -458,6 +472,15 @@ function resolveRedisPrefix(given: unknown, problems: OptionProblems): string {
   if (typeof given === 'string' && /^[A-Za-z0-9:._-]{1,64}$/.test(given)) return given;
   problems.report('option "redisPrefix" must be 1 to 64 letters, digits, ":", ".", "_" or "-"');
   return 'ws:';
+}
+
+function resolveRedisPartitions(given: unknown, problems: OptionProblems): RedisPartitions | undefined {
+  if (given === undefined || REDIS_PARTITIONS.includes(given as RedisPartitions))
+    return given as RedisPartitions | undefined;
+  problems.report(
+    `option "redisPartitions" must be one of ${REDIS_PARTITIONS.join(', ')}, received ${describeValue(given)}`,
+  );
+  return undefined;
 }
 
 function resolveStoreOutage(given: unknown, problems: OptionProblems): Required<StoreOutageOptions> {

@@ -1,11 +1,12 @@
-import type {
-  RevocableCredential,
-  RevocationEntry,
-  RevocationListener,
-  RevocationLog,
-  RevocationOrder,
-  RevocationReceipt,
-  RevocationResult,
+import {
+  SINGLE_PARTITION,
+  type RevocableCredential,
+  type RevocationEntry,
+  type RevocationListener,
+  type RevocationLog,
+  type RevocationOrder,
+  type RevocationReceipt,
+  type RevocationResult,
 } from '../core/revocation/revocation-log.js';
 import type { MemoryState } from './memory-state.js';
 
@@ -32,6 +33,7 @@ export class MemoryRevocationLog implements RevocationLog {
   async append(order: RevocationOrder, reason: string): Promise<RevocationReceipt> {
     const { sessions, cut, cutInclusive = false } = this.#carryOut(order);
     const entry: RevocationEntry = Object.freeze({
+      partition: SINGLE_PARTITION,
       id: this.#state.nextLogId(),
       order,
       cut,
@@ -45,6 +47,10 @@ export class MemoryRevocationLog implements RevocationLog {
 
   follow(listener: RevocationListener): void {
     this.#listeners.push(listener);
+  }
+
+  partitionOf(): string {
+    return SINGLE_PARTITION;
   }
 
   async isRevoked({ userHash, issuedAt, tokenHash }: RevocableCredential): Promise<boolean> {

@@ -254,6 +254,7 @@ export async function createEngine(options: ResolvedOptions): Promise<WsAuthEngi
     clock: systemClock,
     rememberRevocationsMs: longestCredentialMs(options),
     prefix: options.redisPrefix,
+    partitions: options.redisPartitions,
     onError: (error) => logger.error(error),
   });
   return new WsAuthEngine(options, { node, stores });

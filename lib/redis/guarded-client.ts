@@ -4,28 +4,51 @@ import type { RedisClient } from './redis-client.js';
 /** What scripts and reads are sent through. */
 export type CommandClient = Pick<RedisClient, 'call'>;
 
-/** A client behind a circuit breaker. An answer that is an error of ours or of the data is an answer: the server is there. */
+/**
+ * A client behind circuit breakers, one for each partition: in a cluster, users whose master is away do not shut out the
+ * others. An answer that is an error of ours or of the data is an answer: the server is there.
+ */
 export class GuardedClient implements CommandClient {
   readonly #client: RedisClient;
-  readonly #breaker: CircuitBreaker;
+  readonly #makeBreaker: () => CircuitBreaker;
+  readonly #isPartitioned: boolean;
+  readonly #breakers = new Map<string, CircuitBreaker>();
 
-  constructor(client: RedisClient, breaker: CircuitBreaker) {
+  /** @param isPartitioned when the partitions are on different servers */
+  constructor(client: RedisClient, makeBreaker: () => CircuitBreaker, isPartitioned: boolean) {
     this.#client = client;
-    this.#breaker = breaker;
+    this.#makeBreaker = makeBreaker;
+    this.#isPartitioned = isPartitioned;
   }
 
   async call(command: string, ...args: (string | number)[]): Promise<unknown> {
-    if (!this.#breaker.allows()) throw new Error('the store is away (breaker open)');
+    const breaker = this.#breakerFor(args);
+    if (!breaker.allows()) throw new Error('the store is away (breaker open)');
     try {
       const reply = await this.#client.call(command, ...args);
-      this.#breaker.succeeded();
+      breaker.succeeded();
       return reply;
     } catch (error) {
-      if (isAnswer(error)) this.#breaker.succeeded();
-      else this.#breaker.failed();
+      if (isAnswer(error)) breaker.succeeded();
+      else breaker.failed();
       throw error;
     }
   }
+
+  #breakerFor(args: readonly (string | number)[]): CircuitBreaker {
+    const name = this.#isPartitioned ? partitionIn(args) : '';
+    const known = this.#breakers.get(name);
+    if (known) return known;
+    const breaker = this.#makeBreaker();
+    this.#breakers.set(name, breaker);
+    return breaker;
+  }
+}
+
+/** The hash tag of the first key: it stands first, or, of a script, behind its text and the number of keys. */
+function partitionIn(args: readonly (string | number)[]): string {
+  const key = typeof args[1] === 'number' ? args[2] : args[0];
+  return /\{([0-9a-f]{1,2})\}/.exec(String(key ?? ''))?.[1] ?? '';
 }
 
 /** Errors that a healthy server sends; those of a server that is loading, demoted or without its cluster are not. */

@@ -2,8 +2,7 @@ import type { RevocationEntry, RevocationOrder } from '../core/revocation/revoca
 
 /** An entry with what the feed needs beside it. */
 export interface LogEntry {
-  readonly partition: string;
-  /** The entry before it in the log: a gap means that something was missed. */
+  /** The entry before it in the log, as `id|nonce`: a gap means that something was missed. */
   readonly previous: string | undefined;
   /** Tells this entry from another one with the same id, which a server may write after a failover. */
   readonly nonce: string;
@@ -73,38 +72,75 @@ function makeEntry(parts: {
 }): LogEntry | null {
   const { partition, previous, id, nonce, cut, inclusive, reason, issuer } = parts;
   const order = readOrder(parts.order);
-  if (!order || !/^\d{1,16}-\d{1,16}$/.test(id)) return null;
+  if (!order || !/^\d{1,16}-\d{1,16}$/.test(id) || !/^\d{0,16}$/.test(cut)) return null;
   const entry: RevocationEntry = Object.freeze({
+    partition,
     id,
     order,
     cut: cut === '' ? undefined : Number(cut),
     cutInclusive: inclusive === '1',
     reason,
   });
-  return { partition, previous, nonce, issuer, entry };
+  return { previous, nonce, issuer, entry };
 }
 
-const TEXT_FIELDS: Readonly<Record<RevocationOrder['kind'], readonly string[]>> = {
-  session: ['sessionId', 'userHash'],
-  user: ['userHash'],
-  everyone: [],
-  token: ['tokenHash', 'userHash'],
-  rights: ['userHash'],
-  rotate: ['userHash', 'sessionId', 'newSessionId'],
-  replace: ['userHash', 'node', 'connectionId'],
+/** The entry of an order that the store has not taken yet: what it would have become had it been taken at this time. */
+export function assumedEntry(
+  order: RevocationOrder,
+  reason: string,
+  partition: string,
+  serverMs: number,
+): RevocationEntry {
+  const asked = order.kind === 'user' || order.kind === 'everyone' ? order.issuedBefore : undefined;
+  const untilNow = order.kind === 'user' ? serverMs : order.kind === 'everyone' ? serverMs + 1 : undefined;
+  return Object.freeze({
+    partition,
+    id: `${Math.trunc(serverMs)}-0`,
+    order,
+    cut: asked ?? untilNow,
+    cutInclusive: order.kind === 'user' && asked === undefined,
+    reason,
+  });
+}
+
+type FieldCheck = (value: unknown) => boolean;
+const isText: FieldCheck = (value) => typeof value === 'string' && value.length <= 256;
+const isTime: FieldCheck = (value) => Number.isFinite(value);
+const isNames: FieldCheck = (value) =>
+  Array.isArray(value) && value.every((name) => typeof name === 'string');
+const isLeftOutOr =
+  (check: FieldCheck): FieldCheck =>
+  (value) =>
+    value === undefined || check(value);
+
+/** What each order must say, and may say; everything else in a message is left behind. */
+const FIELDS: Readonly<Record<RevocationOrder['kind'], Readonly<Record<string, FieldCheck>>>> = {
+  session: { sessionId: isText, userHash: isText },
+  user: { userHash: isText, issuedBefore: isLeftOutOr(isTime), exceptSessionId: isLeftOutOr(isText) },
+  everyone: { issuedBefore: isLeftOutOr(isTime) },
+  token: { tokenHash: isText, userHash: isText, rememberMs: isTime },
+  rights: {
+    userHash: isText,
+    sessionId: isLeftOutOr(isText),
+    roles: isLeftOutOr(isNames),
+    scopes: isLeftOutOr(isNames),
+  },
+  rotate: { userHash: isText, sessionId: isText, newSessionId: isText },
+  replace: { userHash: isText, node: isText, connectionId: isText },
 };
 
 function readOrder(text: string): RevocationOrder | null {
-  let order: unknown;
+  let parsed: unknown;
   try {
-    order = JSON.parse(text);
+    parsed = JSON.parse(text);
   } catch {
     return null;
   }
-  if (typeof order !== 'object' || order === null) return null;
-  const fields = order as Record<string, unknown>;
-  const needed =
-    Object.hasOwn(TEXT_FIELDS, String(fields.kind)) && TEXT_FIELDS[fields.kind as RevocationOrder['kind']];
-  if (!needed || !needed.every((name) => typeof fields[name] === 'string')) return null;
-  return order as RevocationOrder;
+  if (typeof parsed !== 'object' || parsed === null) return null;
+  const given = new Map(Object.entries(parsed));
+  const kind: unknown = given.get('kind');
+  if (typeof kind !== 'string' || !Object.hasOwn(FIELDS, kind)) return null;
+  const fields = Object.entries(FIELDS[kind as RevocationOrder['kind']]);
+  if (!fields.every(([name, check]) => check(given.get(name)))) return null;
+  return { kind, ...Object.fromEntries(fields.map(([name]) => [name, given.get(name)])) } as RevocationOrder;
 }

@@ -5,10 +5,29 @@
 export interface RedisClient {
   readonly status: string;
   call(command: string, ...args: (string | number)[]): Promise<unknown>;
-  duplicate(options?: object): RedisClient;
   on(event: string, listener: (...args: never[]) => void): unknown;
   off(event: string, listener: (...args: never[]) => void): unknown;
   disconnect(reconnect?: boolean): void;
+}
+
+/** A client of one server, or of the master that the sentinels name. */
+export interface SingleClient extends RedisClient {
+  readonly options?: { readonly keyPrefix?: string; readonly sentinels?: unknown };
+  duplicate(options?: object): SingleClient;
+}
+
+/** A client of a cluster: it sends a command to the master that holds the command's first key. */
+export interface ClusterClient extends RedisClient {
+  readonly options?: {
+    readonly keyPrefix?: string;
+    readonly redisOptions?: { readonly keyPrefix?: string };
+  };
+  nodes(role: 'all' | 'master'): SingleClient[];
+  duplicate(startupNodes: readonly unknown[], options: object): ClusterClient;
+}
+
+export function isClusterClient(client: object): client is ClusterClient {
+  return typeof (client as Partial<ClusterClient>).nodes === 'function';
 }
 
 /** Reads an array reply. */

@@ -1,3 +1,4 @@
+import type { Clock } from '../core/clock.js';
 import type { TicketBinding } from '../core/errors.js';
 import type {
   AdmissionRequest,
@@ -7,27 +8,52 @@ import type {
   RegisteredPlace,
 } from '../core/session/connection-registry.js';
 import { principalOfSession } from '../core/session/session.js';
+import { RegisteredPlaces } from './registered-places.js';
+import { ReleaseQueue, type Place } from './release-queue.js';
 import { asList, asText } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
+import { COMMAND_OPTIONS } from './redis-options.js';
 import { RedisScript, unavailable } from './redis-script.js';
-import { ADMIT } from './redis-scripts.js';
+import { ADDRESS_RATE, ADMIT } from './redis-scripts.js';
 import { readLiveSession } from './session-fields.js';
 import { presentedFields, readTicket } from './ticket-fields.js';
 
 const ADMISSION = new RedisScript(ADMIT);
+const RATE = new RedisScript(ADDRESS_RATE);
 const RESTORED_AT_ONCE = 500;
 /** How long registrations are kept that nobody renews; the lease of their node ends them much earlier. */
 const REGISTRATION_MS = 48 * 3_600_000;
+/** Failures of commands that have not left this process, so that they cannot have done anything. */
+const NEVER_SENT = /breaker open|isn't writeable/;
 
-/** Admissions in Redis: one script, one round trip. */
+/** What limits the connections of an address. */
+type ConnectRate = NonNullable<AdmissionRequest['rate']>;
+
+/**
+ * Admissions in Redis: one script, one round trip. In a cluster the rate of an address lies in another slot than the user, so
+ * that it is a script of its own, and asked first: a refusal then leaves the ticket good, the session untouched and the places
+ * of the user's other connections alone, which an admission at the same time could not take back. That costs a second round
+ * trip, where an address is limited at all.
+ */
 export class RedisConnectionRegistry implements ConnectionRegistry {
   readonly #redis: RedisConnection;
+  readonly #clock: Clock;
+  readonly #places: RegisteredPlaces;
+  readonly #releases = new ReleaseQueue((place) => this.#delete(place));
 
-  constructor(redis: RedisConnection) {
+  constructor(redis: RedisConnection, clock: Clock) {
     this.#redis = redis;
+    this.#clock = clock;
+    this.#places = new RegisteredPlaces(clock, REGISTRATION_MS / 2);
   }
 
   async admit(request: AdmissionRequest): Promise<AdmissionResult> {
+    const result = await this.#tryAdmit(request);
+    // Late by a clock that was read wrongly, as after a failover: the answer has set it right, and nothing was done.
+    return result.outcome === 'late' ? this.#tryAdmit(request) : result;
+  }
+
+  async #tryAdmit(request: AdmissionRequest): Promise<AdmissionResult> {
     const { basis } = request;
     const userHash = basis.mode === 'ticket' ? basis.ticket.userHash : basis.userHash;
     const prefix = this.#redis.prefixOf(userHash);
@@ -38,25 +64,31 @@ export class RedisConnectionRegistry implements ConnectionRegistry {
       `${prefix}ue:${userHash}`,
       `${prefix}ae`,
     ];
-    const rate = request.rate ?? { key: '', limit: 1, windowMs: 1, burst: 1 };
+    const deadline = this.#deadlineOf(request);
+    if (request.rate && this.#redis.isCluster) {
+      const refusal = await this.#takeRate(request.rate, deadline);
+      if (refusal) return refusal;
+    }
+    const partition = this.#redis.partitionOf(userHash);
+    const [emission, burst] = request.rate ? writeRate(request.rate) : [1, 1];
     const args = [
       prefix,
       userHash,
       request.connectionId,
       this.#redis.node,
-      Math.trunc(this.#redis.serverTime(request.deadline)),
+      Math.trunc(this.#redis.serverTime(deadline, partition)),
       request.touch ? '1' : '0',
       request.maxPerUser,
       request.maxPerSession,
       request.onLimit,
-      Math.round((rate.windowMs * 1_000) / rate.limit),
-      rate.burst,
+      emission,
+      burst,
       basis.mode === 'ticket' ? '' : (basis.tokenHash ?? ''),
       basis.mode,
     ];
     if (basis.mode === 'ticket') {
       keys.push(`${prefix}t:${basis.ticket.hash}`);
-      args.push(basis.ticket.hash, this.#redis.runId, ...presentedFields(basis.ticket));
+      args.push(basis.ticket.hash, await this.#redis.runId(), ...presentedFields(basis.ticket));
     } else if (basis.mode === 'session') {
       keys.push(`${prefix}s:${basis.sessionId}`);
       args.push(basis.sessionId);
@@ -64,13 +96,62 @@ export class RedisConnectionRegistry implements ConnectionRegistry {
       keys.push(`${prefix}c:${userHash}`);
       args.push(Math.trunc(basis.issuedAt));
     }
-    if (request.rate) keys.push(this.#redis.rateKey(request.rate.key, userHash));
-    return this.#read(request, userHash, asList(await ADMISSION.run(this.#redis.commands, keys, args)));
+    if (request.rate && !this.#redis.isCluster) keys.push(this.#redis.rateOf(request.rate.key).key);
+    try {
+      const reply = asList(await ADMISSION.run(this.#redis.commands, keys, args));
+      return this.#read(request, userHash, reply);
+    } catch (error) {
+      this.#releaseLater(request.connectionId, userHash, error);
+      throw error;
+    }
   }
 
-  async release(connection: { readonly id: string; readonly userHash: string }): Promise<void> {
-    const { id, userHash } = connection;
-    await this.#call('HDEL', `${this.#redis.prefixOf(userHash)}c:${userHash}`, id);
+  /** @returns what refuses, or nothing when it is allowed */
+  async #takeRate(rate: ConnectRate, deadline: number): Promise<AdmissionResult | undefined> {
+    const { key, partition } = this.#redis.rateOf(rate.key);
+    const until = Math.trunc(this.#redis.serverTime(deadline, partition));
+    const reply = asList(await RATE.run(this.#redis.commands, [key], [...writeRate(rate), until]));
+    const [outcome, detail] = reply;
+    if (outcome === 'rate') return { outcome, retryAfterMs: Number(detail) };
+    if (outcome !== 'late') return undefined;
+    this.#redis.noteServerTime(Number(asText(detail)), partition);
+    return { outcome };
+  }
+
+  /** After a command's timeout nobody waits for it any more: a server that slept must not carry it out when it wakes. */
+  #deadlineOf({ deadline }: AdmissionRequest): number {
+    return Math.min(deadline, this.#clock() + COMMAND_OPTIONS.commandTimeout);
+  }
+
+  /** Nobody knows whether the connection has its place. One that has lived before keeps it. */
+  #releaseLater(id: string, userHash: string, error: unknown): void {
+    if (this.#places.has(id) || (error instanceof Error && NEVER_SENT.test(error.message))) return;
+    this.#releases.add({ id, userHash });
+  }
+
+  /** A place that cannot be given back now is given back later: see {@link upkeep}. */
+  async release({ id, userHash }: Place): Promise<void> {
+    this.#places.delete(id);
+    try {
+      await this.#delete({ id, userHash });
+    } catch {
+      this.#releases.add({ id, userHash });
+    }
+  }
+
+  /** What is done with each beat: gives back what waits, and renews registrations that would be forgotten. */
+  async upkeep(): Promise<void> {
+    await this.#releases.flush();
+    const users = this.#places.dueUsers(RESTORED_AT_ONCE);
+    await Promise.all(users.map((userHash) => this.#call('PEXPIRE', this.#keyOf(userHash), REGISTRATION_MS)));
+  }
+
+  async #delete({ id, userHash }: Place): Promise<void> {
+    await this.#call('HDEL', this.#keyOf(userHash), id);
+  }
+
+  #keyOf(userHash: string): string {
+    return `${this.#redis.prefixOf(userHash)}c:${userHash}`;
   }
 
   /** In slices, so that other clients of the server are not kept waiting. */
@@ -83,14 +164,17 @@ export class RedisConnectionRegistry implements ConnectionRegistry {
   }
 
   async #restoreOne({ id, userHash, sessionId, since }: RegisteredPlace): Promise<void> {
-    const key = `${this.#redis.prefixOf(userHash)}c:${userHash}`;
-    const value = `${this.#redis.node}|${sessionId ?? ''}|${Math.trunc(this.#redis.serverTime(since))}`;
+    // Given back while others were being restored.
+    if (!this.#places.has(id)) return;
+    this.#places.add(id, userHash);
+    const key = this.#keyOf(userHash);
+    const value = `${this.#redis.node}|${sessionId ?? ''}|${Math.trunc(this.#redis.serverTime(since, this.#redis.partitionOf(userHash)))}`;
     await this.#call('HSET', key, id, value);
     await this.#call('PEXPIRE', key, REGISTRATION_MS);
   }
 
   async countOf(userHash: string): Promise<number> {
-    return Number(await this.#call('HLEN', `${this.#redis.prefixOf(userHash)}c:${userHash}`));
+    return Number(await this.#call('HLEN', this.#keyOf(userHash)));
   }
 
   async #call(command: string, ...args: (string | number)[]): Promise<unknown> {
@@ -116,7 +200,7 @@ export class RedisConnectionRegistry implements ConnectionRegistry {
       case 'rate':
         return { outcome, retryAfterMs: Number(detail) };
       case 'late':
-        this.#redis.noteServerTime(Number(asText(detail)));
+        this.#redis.noteServerTime(Number(asText(detail)), this.#redis.partitionOf(userHash));
         return { outcome };
       case 'session_unknown':
       case 'revoked':
@@ -132,7 +216,8 @@ export class RedisConnectionRegistry implements ConnectionRegistry {
     reply: readonly unknown[],
   ): Admitted {
     const [, now, logTail, node, evictedId, fields, left, ticketFields] = reply;
-    this.#redis.noteServerTime(Number(asText(now)));
+    this.#redis.noteServerTime(Number(asText(now)), this.#redis.partitionOf(userHash));
+    this.#places.add(connectionId, userHash);
     const ticketReply = asList(ticketFields);
     const ticket = ticketReply.length > 0 ? readTicket(ticketReply) : undefined;
     const sessionId = basis.mode === 'session' ? basis.sessionId : (ticket?.sessionId ?? '');
@@ -154,4 +239,9 @@ export class RedisConnectionRegistry implements ConnectionRegistry {
       evicted,
     };
   }
+}
+
+/** A rate as the scripts take it: the emission interval in microseconds, and the burst. */
+function writeRate({ windowMs, limit, burst }: ConnectRate): [number, number] {
+  return [Math.round((windowMs * 1_000) / limit), burst];
 }

@@ -2,8 +2,11 @@ import { monotonicClock, type Clock } from '../core/clock.js';
 import { WsAuthOptionsError } from '../core/errors.js';
 import { CircuitBreaker } from './circuit-breaker.js';
 import { GuardedClient, type CommandClient } from './guarded-client.js';
-import { asText, type RedisClient } from './redis-client.js';
-import { RedisKeys } from './redis-keys.js';
+import { addressOf } from './cluster-subscriber.js';
+import { Partitions } from './partitions.js';
+import { asText, isClusterClient, type RedisClient } from './redis-client.js';
+import { hashOfAddress, RedisKeys } from './redis-keys.js';
+import { COMMAND_OPTIONS } from './redis-options.js';
 import { unavailable } from './redis-script.js';
 
 /** The three connections of a node: what one waits for must not hold up the others. */
@@ -16,92 +19,175 @@ export interface RedisClients {
   readonly subscriber: RedisClient;
 }
 
-/** The only partition of a server that is no cluster. */
-export const SINGLE_PARTITION = '0';
-
 const MIN_VERSION = 7;
+/** On a cluster, unless the options say otherwise. */
+const CLUSTER_PARTITIONS = 16;
+/** In the place of a run id where there is no one server. */
+const NO_RUN = '-';
 
 /** A node's hold on Redis: its connections, its names for things, and what it knows of the server. */
 export class RedisConnection {
   readonly clients: RedisClients;
   readonly keys: RedisKeys;
   readonly node: string;
+  /** True when each command goes to the master that holds its key. */
+  readonly isCluster: boolean;
   /** Sends scripts and reads; fails at once while the server is known to be away. */
   readonly commands: CommandClient;
   readonly #clock: Clock;
-  #runId = '';
-  #offsetMs = 0;
+  readonly #onOtherRun: (() => void)[] = [];
+  /** Asked for anew with every connection. */
+  #runId: Promise<string> | undefined;
+  #lastRunId: string | undefined;
+  #lastMasters: string | undefined;
+  readonly #partitions: Partitions;
+  /** By how much the server's clock is ahead, by partition: the masters of a cluster have one each. */
+  readonly #offsetMs = new Map<string, number>();
 
-  constructor(options: { clients: RedisClients; prefix: string; node: string; clock: Clock }) {
+  /** @param options.partitions left out: 1, and 16 on a cluster */
+  constructor(options: {
+    clients: RedisClients;
+    prefix: string;
+    node: string;
+    clock: Clock;
+    partitions?: number | undefined;
+  }) {
     this.clients = options.clients;
-    this.commands = new GuardedClient(options.clients.commands, new CircuitBreaker(monotonicClock));
+    this.isCluster = isClusterClient(options.clients.commands);
+    this.#partitions = new Partitions(options.partitions ?? (this.isCluster ? CLUSTER_PARTITIONS : 1));
+    const makeBreaker = (): CircuitBreaker => new CircuitBreaker(monotonicClock);
+    this.commands = new GuardedClient(options.clients.commands, makeBreaker, this.isCluster);
     this.keys = new RedisKeys(options.prefix);
     this.node = options.node;
     this.#clock = options.clock;
-  }
-
-  /** The run id of the server: tickets of another run are not honoured, because a failover may have forgotten their use. */
-  get runId(): string {
-    return this.#runId;
-  }
-
-  get partitions(): readonly string[] {
-    return [SINGLE_PARTITION];
-  }
-
-  /** What the keys of a user begin with. */
-  prefixOf(_userHash: string): string {
-    return this.keys.partition(SINGLE_PARTITION);
-  }
-
-  partitionOf(_userHash: string): string {
-    return SINGLE_PARTITION;
-  }
-
-  rateKey(addressPrefix: string, userHash: string): string {
-    return this.keys.rate(addressPrefix, this.partitionOf(userHash));
-  }
-
-  /** A time of this node as the server would say it. */
-  serverTime(localMs: number): number {
-    return localMs + this.#offsetMs;
-  }
-
-  /** Learns how far the clocks are apart. */
-  noteServerTime(serverMs: number): void {
-    this.#offsetMs = serverMs - this.#clock();
+    const { commands } = options.clients;
+    commands.on('close', () => {
+      this.#runId = undefined;
+    });
+    commands.on('ready', () => void this.runId().catch(() => {}));
   }
 
   /**
-   * Reads what the server says of itself.
+   * The run id of the server: tickets of another run are not honoured, because a failover may have forgotten their use.
+   * It is never that of a connection before this one. A cluster has none: there a failover may forget that a ticket was
+   * used, for as long as the ticket lives.
    *
-   * @throws {WsAuthOptionsError} for a server that is too old, or that may evict what must not be lost
+   * @throws {StoreUnavailable} when the server does not say
+   */
+  runId(): Promise<string> {
+    if (this.isCluster) return Promise.resolve(NO_RUN);
+    if (this.#runId) return this.#runId;
+    const asked: Promise<string> = this.#readRunId().then((runId) => {
+      if (this.#runId === asked) this.#noteRunId(runId);
+      return runId;
+    });
+    this.#runId = asked;
+    asked.catch(() => {
+      if (this.#runId === asked) this.#runId = undefined;
+    });
+    return asked;
+  }
+
+  /** Calls back when the connection has led to another run of the server: restarted, or another machine. */
+  onOtherRun(listener: () => void): void {
+    this.#onOtherRun.push(listener);
+  }
+
+  /** Looks whether other servers than before are the masters of a cluster, and if so calls back as for another run. */
+  noteMasters(): void {
+    const { commands } = this.clients;
+    if (!isClusterClient(commands)) return;
+    const masters = commands.nodes('master').map(addressOf).toSorted().join(' ');
+    const isOther = this.#lastMasters !== undefined && this.#lastMasters !== masters;
+    this.#lastMasters = masters;
+    if (isOther) for (const listener of this.#onOtherRun) listener();
+  }
+
+  get partitions(): readonly string[] {
+    return this.#partitions.names;
+  }
+
+  /** What the keys of a user begin with. */
+  prefixOf(userHash: string): string {
+    return this.keys.partition(this.partitionOf(userHash));
+  }
+
+  partitionOf(userHash: string): string {
+    return this.#partitions.of(userHash);
+  }
+
+  /** The key of an address's connect rate, and the partition in which it lies. */
+  rateOf(addressPrefix: string): { key: string; partition: string } {
+    const hash = hashOfAddress(addressPrefix);
+    const partition = this.partitionOf(hash);
+    return { key: this.keys.rate(hash, partition), partition };
+  }
+
+  /** A time of this node as the server of a partition would say it. */
+  serverTime(localMs: number, partition: string): number {
+    return localMs + (this.#offsetMs.get(partition) ?? 0);
+  }
+
+  /** The same, and not too early: what is known of the server's clock may be as old as the slowest answer. */
+  latestServerTime(localMs: number, partition: string): number {
+    return this.serverTime(localMs, partition) + COMMAND_OPTIONS.commandTimeout;
+  }
+
+  /** Learns how far the clocks are apart. */
+  noteServerTime(serverMs: number, partition: string): void {
+    this.#offsetMs.set(partition, serverMs - this.#clock());
+  }
+
+  /**
+   * Reads what the server, or each master of a cluster, says of itself, and settles the number of partitions with the
+   * other nodes.
+   *
+   * @throws {WsAuthOptionsError} for a server that is too old, or that may evict what must not be lost, or when other nodes
+   * have another number of partitions
    * @throws {StoreUnavailable} when it does not answer
    */
   async inspect(): Promise<void> {
-    const info = await this.#info();
-    const version = Number.parseInt(info.get('redis_version') ?? '0', 10);
-    const problems: string[] = [];
-    if (version < MIN_VERSION) {
-      problems.push(
-        `option "redis": the server is Redis ${info.get('redis_version') ?? '?'}, and at least 7.0 is needed (or any Valkey)`,
-      );
-    }
-    const policy = info.get('maxmemory_policy');
-    if (policy !== undefined && policy !== 'noeviction') {
-      problems.push(
-        `option "redis": the server's maxmemory-policy is "${policy}", so that it may drop revocations: set it to noeviction`,
-      );
-    }
-    if (problems.length > 0) throw new WsAuthOptionsError(problems);
-    this.#runId = (info.get('run_id') ?? '').slice(0, 8);
+    const { commands } = this.clients;
+    const servers = isClusterClient(commands) ? commands.nodes('master') : [this.commands];
+    const infos = await Promise.all(servers.map((server) => this.#info(server, 'server', 'memory')));
+    const problems = new Set(infos.flatMap(problemsOf));
+    if (problems.size > 0) throw new WsAuthOptionsError([...problems]);
+    await this.#settlePartitions();
+    await this.runId();
   }
 
-  async #info(): Promise<ReadonlyMap<string, string>> {
+  /** Nodes with another number would look for users in other places, and never hear of each other's revocations. */
+  async #settlePartitions(): Promise<void> {
+    const own = String(this.partitions.length);
+    let known: string;
+    try {
+      await this.commands.call('SET', this.keys.config, own, 'NX');
+      known = asText(await this.commands.call('GET', this.keys.config));
+    } catch (error) {
+      throw unavailable(error);
+    }
+    if (known === own) return;
+    throw new WsAuthOptionsError([
+      `option "redisPartitions": this node has ${own}, and "${this.keys.config}" says that the nodes of this store have ` +
+        `${known}: set redisPartitions: ${known}, or another "redisPrefix"`,
+    ]);
+  }
+
+  async #readRunId(): Promise<string> {
+    return ((await this.#info(this.clients.commands, 'server')).get('run_id') ?? '').slice(0, 8);
+  }
+
+  #noteRunId(runId: string): void {
+    const isOther = this.#lastRunId !== undefined && this.#lastRunId !== runId;
+    this.#lastRunId = runId;
+    if (isOther) for (const listener of this.#onOtherRun) listener();
+  }
+
+  async #info(client: CommandClient, ...sections: string[]): Promise<ReadonlyMap<string, string>> {
     let text: string;
     try {
-      const sections = ['server', 'memory'].map((section) => this.commands.call('INFO', section));
-      text = (await Promise.all(sections)).map(asText).join('\n');
+      const replies = sections.map((section) => client.call('INFO', section));
+      text = (await Promise.all(replies)).map(asText).join('\n');
     } catch (error) {
       throw unavailable(error);
     }
@@ -110,4 +196,22 @@ export class RedisConnection {
       pairs.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]),
     );
   }
+}
+
+/** What makes a server unfit. */
+function problemsOf(info: ReadonlyMap<string, string>): string[] {
+  const problems: string[] = [];
+  const version = info.get('redis_version') ?? '?';
+  if (!(Number.parseInt(version, 10) >= MIN_VERSION)) {
+    problems.push(
+      `option "redis": the server is Redis ${version}, and at least 7.0 is needed (or any Valkey)`,
+    );
+  }
+  const policy = info.get('maxmemory_policy');
+  if (policy !== undefined && policy !== 'noeviction') {
+    problems.push(
+      `option "redis": the server's maxmemory-policy is "${policy}", so that it may drop revocations: set it to noeviction`,
+    );
+  }
+  return problems;
 }

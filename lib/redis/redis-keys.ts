@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 
 /*
  * Every key that the library writes. `{p}` is the partition: all keys of a user lie in one slot of a cluster, so that one
- * script may touch them together. No user id, address or other text of a client stands in a key.
+ * script may touch them together; `{a}` is the partition of an address. No user id, address or other text of a client stands in a key.
  *
  * key                    type    content                                        lives
  * {p}:s:<session id>     hash    the session                                    until idle or absolute end
@@ -17,8 +17,9 @@ import { createHash } from 'node:crypto';
  * {p}:n                  zset    nodes by the end of their lease                for ever; pruned at each beat
  * {p}:log                stream  revocations and changes                        for ever; about 10,000 entries
  * {p}:x:<nonce>          string  that an order was carried out                  5 minutes
- * {p}:r:<key>:<rate>      string  what a key has taken of a rate                until it is whole again
+ * {p}:r:<key>:<rate>     string  what a key has taken of a rate                until it is whole again
  * {a}:g:<address hash>   string  the connect rate of an address                 the window
+ * cfg                    string  the number of partitions                       for ever
  */
 
 /** Names keys. The prefix is ours and not ioredis's `keyPrefix`, which leaves channels and derived keys without it. */
@@ -34,6 +35,11 @@ export class RedisKeys {
     return `${this.#prefix}{${partition}}:`;
   }
 
+  /** Where all nodes read how many partitions there are. */
+  get config(): string {
+    return `${this.#prefix}cfg`;
+  }
+
   /** The channel on which entries of the log are published. */
   get entries(): string {
     return `${this.#prefix}entries`;
@@ -44,9 +50,13 @@ export class RedisKeys {
     return `${this.#prefix}ack:${node}`;
   }
 
-  /** The connect rate of an address prefix. */
-  rate(addressPrefix: string, partition: string): string {
-    const hash = createHash('sha256').update(addressPrefix).digest('base64url').slice(0, 22);
-    return `${this.partition(partition)}g:${hash}`;
+  /** The connect rate of an address, by {@link hashOfAddress}. */
+  rate(addressHash: string, partition: string): string {
+    return `${this.partition(partition)}g:${addressHash}`;
   }
+}
+
+/** An address prefix as it stands in keys. */
+export function hashOfAddress(prefix: string): string {
+  return createHash('sha256').update(prefix).digest('base64url').slice(0, 22);
 }

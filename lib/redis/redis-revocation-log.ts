@@ -9,7 +9,9 @@ import type {
   RevocationReceipt,
   RevocationResult,
 } from '../core/revocation/revocation-log.js';
-import type { LogEntry } from './log-entry.js';
+import { assumedEntry, type LogEntry } from './log-entry.js';
+import { OrderAnswers } from './order-answers.js';
+import { OrderRetries } from './order-retries.js';
 import { asList, asText } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
 import { RedisScript, unavailable } from './redis-script.js';
@@ -19,15 +21,18 @@ import { writeNames } from './session-fields.js';
 
 const ORDER = new RedisScript(REVOKE);
 const MAX_LOG = 10_000;
+/** Nobody waits for an answer to an order that is older. */
+const ANSWERED_MS = 10_000;
+const RECHECK_RETRY_MS = 1_000;
 
-/** Answers to an order of this node that are still coming in. */
-interface PendingOrder {
-  readonly awaited: Set<string>;
-  sockets: number;
-  nodes: number;
-  resolve: () => void;
-  readonly done: Promise<void>;
-}
+/** Orders that must not be lost when the store is away; the others are the caller's to repeat. */
+const KEPT: ReadonlySet<RevocationOrder['kind']> = new Set([
+  'session',
+  'user',
+  'everyone',
+  'token',
+  'replace',
+]);
 
 /** The revocation log in Redis, followed by every node. */
 export class RedisRevocationLog implements RevocationLog {
@@ -35,34 +40,79 @@ export class RedisRevocationLog implements RevocationLog {
   readonly #redis: RedisConnection;
   readonly #rememberMs: number;
   readonly #onError: (error: unknown) => void;
+  readonly #clock: Clock;
   readonly #listeners: RevocationListener[] = [];
-  readonly #onDivergence: (() => void)[] = [];
-  readonly #pending = new Map<string, PendingOrder>();
+  readonly #onDivergence: (() => void | Promise<void>)[] = [];
+  readonly #answers = new OrderAnswers();
+  readonly #nonces = new WeakMap<RevocationEntry, string>();
+  readonly #retries: OrderRetries;
+  #isStopped = false;
 
   constructor(
     redis: RedisConnection,
     options: { rememberMs: number; clock: Clock; onError: (error: unknown) => void },
   ) {
     this.#redis = redis;
-    this.#rememberMs = options.rememberMs;
-    this.#onError = options.onError;
+    const { rememberMs, clock, onError } = options;
+    this.#rememberMs = rememberMs;
+    this.#clock = clock;
+    this.#onError = onError;
+    const order = (entry: LogEntry): Promise<void> => this.#orderAgain(entry);
+    this.#retries = new OrderRetries({ order, rememberMs, clock, onError });
     this.feed = new RevocationFeed(
       redis,
       {
         deliver: (entry) => this.#deliver(entry),
-        reassert: (entry) => this.#reassert(entry),
-        diverged: () => this.#onDivergence.forEach((listener) => listener()),
-        onError: options.onError,
+        reassert: (entry) => order(entry).catch(() => this.#retries.add(entry)),
+        diverged: () => this.recheck(),
+        onError,
       },
-      options.clock,
+      clock,
     );
+    redis.onOtherRun(() => this.recheck());
+    redis.clients.revocations.on('ready', () => void this.#retries.flush());
     const onMessage = (...[channel, message]: string[]): void => this.#receiveAnswer(channel!, message!);
     redis.clients.subscriber.on('message', onMessage as (...args: never[]) => void);
   }
 
   async append(order: RevocationOrder, reason: string): Promise<RevocationReceipt> {
     const nonce = randomBytes(12).toString('base64url');
-    const reply = await this.#carryOut(order, reason, nonce, undefined);
+    this.#answers.open(nonce);
+    const partitions = this.#partitionsOf(order);
+    const outcomes = await Promise.allSettled(
+      partitions.map((partition) => this.#carryOut(order, reason, nonce, partition, undefined)),
+    );
+    const asked = new Set<string>();
+    const entries: RevocationEntry[] = [];
+    let sessions = 0;
+    outcomes.forEach((outcome, index) => {
+      const partition = partitions[index]!;
+      if (outcome.status === 'fulfilled') {
+        const taken = this.#readReply(outcome.value, order, reason, partition);
+        sessions += taken.sessions;
+        // A node that holds no lease yet, or no more, is not waited for; this one always answers.
+        for (const node of [...taken.nodes, this.#redis.node]) asked.add(answererOf(node, partition));
+        entries.push(taken.entry);
+        const { entry, previous } = taken;
+        this.feed.noteOwn({ previous, nonce, issuer: this.#redis.node, entry });
+      } else if (KEPT.has(order.kind)) {
+        this.#keep(order, reason, nonce, partition);
+      }
+    });
+    this.#answers.expect(nonce, asked);
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failed) throw failed.reason;
+    const entry = entries[0]!;
+    this.#nonces.set(entry, nonce);
+    return { entry, sessions };
+  }
+
+  #readReply(
+    reply: readonly unknown[],
+    order: RevocationOrder,
+    reason: string,
+    partition: string,
+  ): { entry: RevocationEntry; previous: string; sessions: number; nodes: readonly string[] } {
     const [, id, previous, cut, inclusive, sessions, ...nodes] = reply.map(asText) as [
       string,
       string,
@@ -73,21 +123,34 @@ export class RedisRevocationLog implements RevocationLog {
       ...string[],
     ];
     const entry: RevocationEntry = Object.freeze({
+      partition,
       id,
       order,
       cut: cut === '' ? undefined : Number(cut),
       cutInclusive: inclusive === '1',
       reason,
     });
-    this.#expectAnswers(id, nodes);
-    const partition = this.#partitionOf(order);
-    this.feed.noteOwn({ partition, previous, nonce, issuer: this.#redis.node, entry });
-    return { entry, sessions: Number(sessions) };
+    return { entry, previous, sessions: Number(sessions), nodes };
   }
 
-  follow(listener: RevocationListener, onDivergence?: () => void): void {
+  follow(listener: RevocationListener, onDivergence?: () => void | Promise<void>): void {
     this.#listeners.push(listener);
     if (onDivergence) this.#onDivergence.push(onDivergence);
+  }
+
+  /** Has everything local held against the store, again and again until that has been done. */
+  recheck(): void {
+    for (const check of this.#onDivergence) void this.#runRecheck(check);
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.feed.stop();
+    this.#retries.stop();
+  }
+
+  partitionOf(userHash: string): string {
+    return this.#redis.partitionOf(userHash);
   }
 
   async isRevoked({ userHash, issuedAt, tokenHash }: RevocableCredential): Promise<boolean> {
@@ -106,34 +169,42 @@ export class RedisRevocationLog implements RevocationLog {
   }
 
   async acknowledgements(entry: RevocationEntry, waitMs: number): Promise<RevocationResult> {
-    const pending = this.#pending.get(entry.id);
-    if (!pending) return { sockets: 0, nodes: 0, pending: 0 };
-    const timer = setTimeout(pending.resolve, waitMs);
-    await pending.done;
-    clearTimeout(timer);
-    this.#pending.delete(entry.id);
-    return { sockets: pending.sockets, nodes: pending.nodes, pending: pending.awaited.size };
+    return this.#answers.collect(this.#nonces.get(entry) ?? '', waitMs);
+  }
+
+  async #runRecheck(check: () => void | Promise<void>): Promise<void> {
+    while (!this.#isStopped) {
+      try {
+        return await check();
+      } catch {
+        await new Promise((resolve) => setTimeout(resolve, RECHECK_RETRY_MS).unref());
+      }
+    }
+  }
+
+  /** Applied here at once, under a place in the log that it may get; given again until the store has taken it. */
+  #keep(order: RevocationOrder, reason: string, nonce: string, partition: string): void {
+    const { node } = this.#redis;
+    const now = this.#redis.latestServerTime(this.#clock(), partition);
+    const entry = assumedEntry(order, reason, partition, now);
+    for (const listener of this.#listeners) listener(entry);
+    this.#retries.add({ previous: undefined, nonce, issuer: node, entry });
   }
 
   /** Applies an entry here, and tells the node that gave the order what came of it. */
   #deliver(logEntry: LogEntry): void {
-    const { entry, issuer } = logEntry;
+    const { entry, issuer, nonce } = logEntry;
     const sockets = this.#listeners.reduce((sum, listener) => sum + listener(entry), 0);
     const { node, keys } = this.#redis;
-    if (issuer === node) return this.#noteAnswer(entry.id, node, sockets);
-    if (issuer === '') return;
-    const answer = JSON.stringify([entry.id, node, sockets]);
+    const { partition } = entry;
+    if (issuer === node) return this.#answers.note(nonce, answererOf(node, partition), sockets);
+    if (issuer === '' || this.#isOld(entry)) return;
+    const answer = JSON.stringify([nonce, answererOf(node, partition), sockets]);
     this.#redis.commands.call('PUBLISH', keys.acknowledgements(issuer), answer).catch(this.#onError);
   }
 
-  /** A node that holds no lease yet, or no more, is not waited for; this one always answers. */
-  #expectAnswers(id: string, nodes: readonly string[]): void {
-    let resolve = (): void => {};
-    const done = new Promise<void>((settle) => {
-      resolve = settle;
-    });
-    const awaited = new Set([...nodes, this.#redis.node]);
-    this.#pending.set(id, { awaited, sockets: 0, nodes: 0, resolve, done });
+  #isOld({ id, partition }: RevocationEntry): boolean {
+    return Number.parseInt(id, 10) < this.#redis.serverTime(this.#clock(), partition) - ANSWERED_MS;
   }
 
   #receiveAnswer(channel: string, message: string): void {
@@ -141,35 +212,27 @@ export class RedisRevocationLog implements RevocationLog {
     try {
       const answer: unknown = JSON.parse(message);
       if (!Array.isArray(answer)) return;
-      const [id, node, sockets] = answer as [unknown, unknown, unknown];
-      if (typeof id === 'string' && typeof node === 'string' && Number.isInteger(sockets)) {
-        this.#noteAnswer(id, node, sockets as number);
-      }
+      const [nonce, answerer, sockets] = answer as [unknown, unknown, unknown];
+      if (typeof nonce !== 'string' || typeof answerer !== 'string') return;
+      if (Number.isSafeInteger(sockets) && (sockets as number) >= 0)
+        this.#answers.note(nonce, answerer, sockets as number);
     } catch {
       // No node of ours sends this.
     }
   }
 
-  #noteAnswer(id: string, node: string, sockets: number): void {
-    const pending = this.#pending.get(id);
-    if (!pending?.awaited.delete(node)) return;
-    pending.nodes += 1;
-    pending.sockets += sockets;
-    if (pending.awaited.size === 0) pending.resolve();
-  }
-
   /** With its nonce and its cut: done by many nodes at once, it is done once, and nothing newer is hit. */
-  async #reassert({ entry, nonce }: LogEntry): Promise<void> {
-    await this.#carryOut(entry.order, entry.reason, nonce, entry).catch(this.#onError);
+  async #orderAgain({ entry, nonce }: LogEntry): Promise<void> {
+    await this.#carryOut(entry.order, entry.reason, nonce, entry.partition, entry);
   }
 
   async #carryOut(
     order: RevocationOrder,
     reason: string,
     nonce: string,
+    partition: string,
     known: RevocationEntry | undefined,
   ): Promise<readonly unknown[]> {
-    const partition = this.#partitionOf(order);
     const prefix = this.#redis.keys.partition(partition);
     const keys = [`${prefix}log`, `${prefix}x:${nonce}`, `${prefix}n`, `${prefix}ae`];
     if ('userHash' in order) {
@@ -192,9 +255,15 @@ export class RedisRevocationLog implements RevocationLog {
     return asList(await ORDER.run(this.#redis.clients.revocations, keys, args));
   }
 
-  #partitionOf(order: RevocationOrder): string {
-    return 'userHash' in order ? this.#redis.partitionOf(order.userHash) : this.#redis.partitions[0]!;
+  /** Those that hold what the order concerns: all of them, for everyone. */
+  #partitionsOf(order: RevocationOrder): readonly string[] {
+    return 'userHash' in order ? [this.#redis.partitionOf(order.userHash)] : this.#redis.partitions;
   }
+}
+
+/** Who answers to an order: every node once for each partition in which the order stands. */
+function answererOf(node: string, partition: string): string {
+  return `${node}/${partition}`;
 }
 
 function argumentsOf(order: RevocationOrder, known: RevocationEntry | undefined): (string | number)[] {
@@ -216,6 +285,7 @@ function argumentsOf(order: RevocationOrder, known: RevocationEntry | undefined)
         order.sessionId ?? '',
         order.roles ? writeNames(order.roles) : '',
         order.scopes ? writeNames(order.scopes) : '',
+        Math.trunc(known?.cut ?? 0),
       ];
     case 'rotate':
       return [order.sessionId, order.newSessionId];

@@ -1,22 +1,17 @@
 import type { Clock } from '../core/clock.js';
 import type { Stores } from '../core/stores.js';
-import { asText } from './redis-client.js';
+import { LEASE_TIMES, NodeLease, type LeaseTimes } from './node-lease.js';
 import { RedisConnection, type RedisClients } from './redis-connection.js';
 import { RedisConnectionRegistry } from './redis-connection-registry.js';
 import { RedisRevocationLog } from './redis-revocation-log.js';
 import { whenReady } from './redis-options.js';
-import { RedisScript, unavailable } from './redis-script.js';
-import { NODE_BEAT } from './redis-scripts.js';
+import { unavailable } from './redis-script.js';
 import { RedisSessionStore } from './redis-session-store.js';
 import { RedisThrottleStore } from './redis-throttle-store.js';
 import { RedisTicketStore } from './redis-ticket-store.js';
 
-const BEAT = new RedisScript(NODE_BEAT);
 /** How long a start waits for the server before it says that it is away. */
 const START_TIMEOUT_MS = 5_000;
-const BEAT_MS = 5_000;
-/** A node that has not renewed its lease for so long is dead, and its connections' places are free. */
-const LEASE_MS = 15_000;
 
 /** What the Redis stores are built from. */
 export interface RedisStoresOptions {
@@ -28,6 +23,10 @@ export interface RedisStoresOptions {
   readonly onError: (error: unknown) => void;
   /** What all keys and channels begin with. @default 'ws:' */
   readonly prefix?: string;
+  /** 1, 16, 64 or 256; the same on all nodes. @default 1, and 16 on a cluster */
+  readonly partitions?: number | undefined;
+  /** When a node is taken for dead; the same on all nodes. @default a beat every 5 s, a lease of 15 s */
+  readonly lease?: LeaseTimes;
 }
 
 /** The stores of any number of nodes, in one Redis. */
@@ -39,17 +38,23 @@ export class RedisStores implements Stores {
   readonly revocations: RedisRevocationLog;
   readonly throttle: RedisThrottleStore;
   readonly #redis: RedisConnection;
+  readonly #lease: NodeLease;
+  readonly #beatMs: number;
   readonly #onError: (error: unknown) => void;
   #timer: NodeJS.Timeout | undefined;
+  #isStopped = false;
 
   constructor(options: RedisStoresOptions) {
     const { clients, node, clock, prefix = 'ws:', onError } = options;
-    const redis = new RedisConnection({ clients, prefix, node, clock });
+    const redis = new RedisConnection({ clients, prefix, node, clock, partitions: options.partitions });
+    const { lease = LEASE_TIMES } = options;
     this.#redis = redis;
+    this.#lease = new NodeLease(redis, lease);
+    this.#beatMs = lease.beatMs;
     this.#onError = onError;
     this.tickets = new RedisTicketStore(redis);
     this.sessions = new RedisSessionStore(redis);
-    this.connections = new RedisConnectionRegistry(redis);
+    this.connections = new RedisConnectionRegistry(redis, clock);
     this.throttle = new RedisThrottleStore(redis);
     this.revocations = new RedisRevocationLog(redis, {
       rememberMs: options.rememberRevocationsMs,
@@ -72,33 +77,32 @@ export class RedisStores implements Stores {
       throw unavailable(error);
     }
     await this.#redis.inspect();
-    await this.#beat();
-    await this.revocations.feed.start();
-    this.#timer = setInterval(() => void this.#beat().catch(this.#onError), BEAT_MS).unref();
+    await this.#lease.renew();
+    try {
+      await this.revocations.feed.start();
+    } catch (error) {
+      throw unavailable(error);
+    }
+    if (this.#isStopped) return;
+    this.#timer ??= setInterval(() => void this.#beat().catch(this.#onError), this.#beatMs).unref();
   }
 
   /** Gives the lease back, so that the places of this node are free at once. */
   async stop(): Promise<void> {
+    this.#isStopped = true;
     clearInterval(this.#timer);
-    this.revocations.feed.stop();
+    this.revocations.stop();
     const { commands, revocations, subscriber } = this.#redis.clients;
-    const leases = this.#redis.partitions.map((partition) =>
-      commands.call('ZREM', `${this.#redis.keys.partition(partition)}n`, this.#redis.node),
-    );
-    await Promise.allSettled(leases);
+    await this.#lease.release();
     for (const client of [commands, revocations, subscriber]) client.disconnect();
   }
 
   async #beat(): Promise<void> {
-    const replies = await Promise.all(
-      this.#redis.partitions.map((partition) =>
-        BEAT.run(
-          this.#redis.commands,
-          [`${this.#redis.keys.partition(partition)}n`],
-          [this.#redis.node, LEASE_MS],
-        ),
-      ),
-    );
-    this.#redis.noteServerTime(Number(asText(replies[0])));
+    const stood = await this.#lease.renew();
+    // Meanwhile others may have thrown out what this node had registered.
+    if (!stood) this.revocations.recheck();
+    await this.#redis.runId();
+    this.#redis.noteMasters();
+    await this.connections.upkeep();
   }
 }

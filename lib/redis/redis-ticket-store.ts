@@ -34,6 +34,7 @@ export class RedisTicketStore implements TicketStore {
   }: TicketIssue): Promise<TicketIssueResult> {
     const prefix = this.#redis.prefixOf(userHash);
     const owner = record.sessionId ?? userHash;
+    const runId = await this.#redis.runId();
     const keys = [
       `${prefix}t:${hash}`,
       `${prefix}o:${owner}`,
@@ -52,8 +53,8 @@ export class RedisTicketStore implements TicketStore {
         maxPerMinute,
         record.sessionId === undefined ? '' : '1',
         `${prefix}t:`,
-        Math.trunc(this.#redis.serverTime(record.expiresAt)),
-        ...writeTicket(userHash, record, this.#redis.runId),
+        Math.trunc(this.#redis.serverTime(record.expiresAt, this.#redis.partitionOf(userHash))),
+        ...writeTicket(userHash, record, runId),
       ]),
     );
     const [outcome, retryAfterMs] = reply;
@@ -65,7 +66,8 @@ export class RedisTicketStore implements TicketStore {
     const { userHash, hash, use } = presented;
     const prefix = this.#redis.prefixOf(userHash);
     const keys = [`${prefix}t:${hash}`, `${prefix}ue:${userHash}`, `${prefix}ae`];
-    const args = [prefix, hash, userHash, this.#redis.runId, use, ...presentedFields(presented)];
+    const runId = await this.#redis.runId();
+    const args = [prefix, hash, userHash, runId, use, ...presentedFields(presented)];
     const [outcome, detail] = asList(await CONSUME.run(this.#redis.commands, keys, args));
     if (outcome === 'consumed') return { outcome: 'consumed', record: readTicket(asList(detail)) };
     if (outcome === 'mismatch') return { outcome: 'mismatch', binding: asText(detail) as TicketBinding };

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { Clock } from '../core/clock.js';
 import { readLogMessage, readLogRow, type LogEntry } from './log-entry.js';
 import { asList, asText, type RedisClient } from './redis-client.js';
@@ -18,11 +19,17 @@ const REASSERT_MS = 60_000;
 export interface FeedFollower {
   /** An entry, once. */
   deliver(entry: LogEntry): void;
-  /** An entry that the log has lost in a failover is to be carried out again, as it was. */
+  /** An entry that the log has lost in a failover is to be carried out again, as it was. Never rejects. */
   reassert(entry: LogEntry): Promise<void>;
   /** The log was lost or trimmed beyond what this node knows: everything local must be held against the state. */
   diverged(): void;
   onError(error: unknown): void;
+}
+
+/** A place in the log. The nonce tells it from another entry with the same id. */
+interface LogPlace {
+  readonly id: string;
+  readonly nonce: string;
 }
 
 interface Remembered {
@@ -32,7 +39,7 @@ interface Remembered {
 
 /** The entries of one partition that this node knows. */
 interface PartitionState {
-  last: string | undefined;
+  last: LogPlace | undefined;
   readonly ring: Map<string, Remembered>;
   /** A catch-up that runs, and whether another one was asked for meanwhile. */
   running: Promise<void> | undefined;
@@ -50,6 +57,8 @@ export class RevocationFeed {
   readonly #partitions: ReadonlyMap<string, PartitionState>;
   #timers: NodeJS.Timeout[] = [];
   #freshAt = 0;
+  #isListening = false;
+  #isSubscribed = false;
   #isStopped = false;
 
   constructor(redis: RedisConnection, follower: FeedFollower, clock: Clock) {
@@ -69,16 +78,15 @@ export class RevocationFeed {
     return this.#freshAt;
   }
 
-  /** Resolves when the subscription stands and the first catch-up is complete. */
+  /** Resolves when the subscription stands and the first catch-up is complete. Where it fails it may be called again. */
   async start(): Promise<void> {
     const { subscriber } = this.#redis.clients;
-    const onMessage = (...[channel, message]: string[]): void => this.#receive(channel!, message!);
-    subscriber.on('message', onMessage as (...args: never[]) => void);
-    subscriber.on('ready', () => void this.#subscribe().catch((error) => this.#follower.onError(error)));
+    if (!this.#isListening) this.#listen(subscriber);
     await this.#subscribe();
+    if (this.#isStopped || this.#timers.length > 0) return;
     this.#timers = [
       setInterval(() => void this.#poll(), POLL_MS).unref(),
-      setInterval(() => void this.#ping(subscriber), PING_MS).unref(),
+      setInterval(() => void this.#watch(subscriber), PING_MS).unref(),
     ];
   }
 
@@ -92,12 +100,28 @@ export class RevocationFeed {
     this.#accept(entry);
   }
 
+  #listen(subscriber: RedisClient): void {
+    this.#isListening = true;
+    const onMessage = (...[channel, message]: string[]): void => this.#receive(channel!, message!);
+    subscriber.on('message', onMessage as (...args: never[]) => void);
+    subscriber.on('close', () => {
+      this.#isSubscribed = false;
+    });
+    subscriber.on('ready', () => this.#subscribeAgain());
+  }
+
   /** SUBSCRIBE is acknowledged first, and only then the log is read: what comes in between comes twice, never not at all. */
   async #subscribe(): Promise<void> {
     const { subscriber } = this.#redis.clients;
     const channels = [this.#redis.keys.entries, this.#redis.keys.acknowledgements(this.#redis.node)];
     await subscriber.call('SUBSCRIBE', ...channels);
+    this.#isSubscribed = true;
     await this.#catchUpAll();
+  }
+
+  /** What fails here is tried again with the next ping; until then the poll is what this node hears by. */
+  #subscribeAgain(): void {
+    this.#subscribe().catch(() => {});
   }
 
   #receive(channel: string, message: string): void {
@@ -108,11 +132,12 @@ export class RevocationFeed {
 
   /** Applies at once; then looks whether anything is missing before it. */
   #accept(entry: LogEntry): void {
-    const state = this.#partitions.get(entry.partition);
+    const state = this.#partitions.get(entry.entry.partition);
     if (!state || !this.#remember(state, entry)) return;
     if (state.last === undefined) return;
-    if (entry.previous === state.last) state.last = entry.entry.id;
-    else this.#catchUp(entry.partition).catch((error) => this.#follower.onError(error));
+    const { id, nonce } = state.last;
+    if (entry.previous === `${id}|${nonce}`) state.last = { id: entry.entry.id, nonce: entry.nonce };
+    else this.#catchUp(entry.entry.partition).catch((error) => this.#follower.onError(error));
   }
 
   /** @returns false for an entry that is known */
@@ -126,22 +151,24 @@ export class RevocationFeed {
   }
 
   async #poll(): Promise<void> {
+    const asked = this.#clock();
     try {
       await Promise.all(
         [...this.#partitions].map(async ([partition, state]) => {
           const tail = await this.#readTail(partition);
-          if (tail !== state.last) await this.#catchUp(partition);
+          if (!isSamePlace(tail, state.last)) await this.#catchUp(partition);
         }),
       );
-      this.#freshAt = this.#clock();
+      this.#freshAt = asked;
     } catch {
       // The store is away: freshAt stands still, and says so.
     }
   }
 
   /** A path that swallows bytes looks open for ever: it is cut, and the client connects anew. */
-  async #ping(subscriber: RedisClient): Promise<void> {
+  async #watch(subscriber: RedisClient): Promise<void> {
     if (subscriber.status !== 'ready') return;
+    if (!this.#isSubscribed) return this.#subscribeAgain();
     const timeout = new Promise<never>((_, reject) => {
       setTimeout(() => reject(new Error('the subscriber does not answer')), PING_TIMEOUT_MS).unref();
     });
@@ -156,8 +183,9 @@ export class RevocationFeed {
   }
 
   async #catchUpAll(): Promise<void> {
+    const asked = this.#clock();
     await Promise.all([...this.#partitions.keys()].map((partition) => this.#catchUp(partition)));
-    this.#freshAt = this.#clock();
+    this.#freshAt = asked;
   }
 
   /** One catch-up at a time for each partition; one that is asked for meanwhile follows. */
@@ -182,58 +210,67 @@ export class RevocationFeed {
 
   async #readMissed(partition: string, state: PartitionState): Promise<void> {
     if (state.last === undefined) {
-      state.last = await this.#readTail(partition);
+      state.last = (await this.#readTail(partition)) ?? (await this.#begin(partition));
       return;
     }
     for (;;) {
-      const from: string = state.last;
-      const rows: LogRow[] = await this.#readRows(partition, from);
-      if (from !== '0-0' && !this.#isOurs(state, from, rows[0])) return this.#diverge(partition, state);
-      const missed = from === '0-0' ? rows : rows.slice(1);
-      for (const row of missed) {
-        if (row.entry) this.#remember(state, row.entry);
-        state.last = row.id;
-      }
+      const known: LogPlace = state.last;
+      const rows: LogRow[] = await this.#readRows(partition, known.id);
+      // The log must still have the last entry that this node knows, and not another one in its place.
+      if (!isSamePlace(rows[0], known)) return this.#diverge(partition, state);
+      for (const row of rows.slice(1)) this.#follow(state, row);
       if (rows.length <= PAGE) return;
     }
   }
 
-  /** True when the log still has the last entry that this node knows, and not another one in its place. */
-  #isOurs(state: PartitionState, id: string, row: LogRow | undefined): boolean {
-    if (row?.id !== id) return false;
-    const known = state.ring.get(id);
-    return known === undefined || known.entry.nonce === row.entry?.nonce;
+  #follow(state: PartitionState, row: LogRow): void {
+    if (row.entry) this.#remember(state, row.entry);
+    state.last = row;
   }
 
+  /**
+   * What the log has and this node has not is applied, from the last entry on that both know; what this node has and the
+   * log has lost is asserted again. Anything else that may be lost, the state itself will tell.
+   */
   async #diverge(partition: string, state: PartitionState): Promise<void> {
-    state.last = await this.#readTail(partition);
+    const rows = await this.#readLog(partition);
+    const kept = new Set(rows.map(({ nonce }) => nonce));
     const since = this.#clock() - REASSERT_MS;
-    for (const { entry, at } of Array.from(state.ring.values())) {
-      if (at >= since) await this.#follower.reassert(entry);
-    }
+    const lost = [...state.ring.values()].filter(({ entry, at }) => at >= since && !kept.has(entry.nonce));
+    const common = rows.findLastIndex((row) => state.ring.get(row.id)?.entry.nonce === row.nonce);
+    for (const row of rows.slice(common + 1)) this.#follow(state, row);
+    state.last = rows.at(-1) ?? (await this.#begin(partition));
+    for (const { entry } of lost) await this.#follower.reassert(entry);
     this.#follower.diverged();
   }
 
-  async #readTail(partition: string): Promise<string> {
-    const reply = await this.#redis.commands.call('XREVRANGE', this.#logOf(partition), '+', '-', 'COUNT', 1);
-    const [row] = asList(reply);
-    return row === undefined ? '0-0' : asText(asList(row)[0]);
+  /** A log begins with an entry that orders nothing: so that it can be told from one that was lost. */
+  async #begin(partition: string): Promise<LogPlace> {
+    const nonce = randomBytes(12).toString('base64url');
+    const id = asText(await this.#redis.commands.call('XADD', this.#logOf(partition), '*', 'k', nonce));
+    return { id, nonce };
+  }
+
+  async #readTail(partition: string): Promise<LogPlace | undefined> {
+    const log = this.#logOf(partition);
+    const [row] = asList(await this.#redis.commands.call('XREVRANGE', log, '+', '-', 'COUNT', 1));
+    return row === undefined ? undefined : readRow(partition, row);
   }
 
   async #readRows(partition: string, from: string): Promise<LogRow[]> {
-    const start = from === '0-0' ? '-' : from;
-    const reply = await this.#redis.commands.call(
-      'XRANGE',
-      this.#logOf(partition),
-      start,
-      '+',
-      'COUNT',
-      PAGE + 1,
-    );
-    return asList(reply).map((row) => {
-      const [id, fields] = asList(row);
-      return { id: asText(id), entry: readLogRow(partition, asText(id), readFields(asList(fields))) };
-    });
+    const log = this.#logOf(partition);
+    const rows = asList(await this.#redis.commands.call('XRANGE', log, from, '+', 'COUNT', PAGE + 1));
+    return rows.map((row) => readRow(partition, row));
+  }
+
+  async #readLog(partition: string): Promise<LogRow[]> {
+    const log: LogRow[] = [];
+    for (;;) {
+      const last = log.at(-1);
+      const rows = await this.#readRows(partition, last ? `(${last.id}` : '-');
+      log.push(...rows);
+      if (rows.length <= PAGE) return log;
+    }
   }
 
   #logOf(partition: string): string {
@@ -241,9 +278,23 @@ export class RevocationFeed {
   }
 }
 
-interface LogRow {
-  readonly id: string;
+/** A row of the log; the entry is `null` where the row orders nothing. */
+interface LogRow extends LogPlace {
   readonly entry: LogEntry | null;
+}
+
+function isSamePlace(one: LogPlace | undefined, other: LogPlace | undefined): boolean {
+  return one?.id === other?.id && one?.nonce === other?.nonce;
+}
+
+function readRow(partition: string, row: unknown): LogRow {
+  const [id, list] = asList(row);
+  const fields = readFields(asList(list));
+  return {
+    id: asText(id),
+    nonce: fields.get('k') ?? '',
+    entry: readLogRow(partition, asText(id), fields),
+  };
 }
 
 function readFields(list: readonly unknown[]): ReadonlyMap<string, string> {

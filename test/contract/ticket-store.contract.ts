@@ -78,20 +78,26 @@ export function describeTicketStore(name: string, makeStores: MakeStores): void 
       it('has one winner for each of 300 tickets that are presented 8 times at once (TK-02)', async () => {
         const session = await createSession(under, userHash);
         const init = { record: { sessionId: session.id }, maxOutstanding: 1_000 };
-        const tickets = await Promise.all(
-          Array.from({ length: 300 }, () => issueTicket(under, userHash, init)),
-        );
-        const results = await Promise.all(
-          tickets.flatMap((ticket) => Array.from({ length: 8 }, () => under.stores.tickets.consume(ticket))),
-        );
-        const wins = tickets.map(
-          (_, index) =>
-            results.slice(index * 8, index * 8 + 8).filter(({ outcome }) => outcome === 'consumed').length,
-        );
-        expect(wins).toEqual(Array(300).fill(1));
-        expect(results.filter((result) => result.outcome === 'unknown' && result.replayed)).toHaveLength(
-          300 * 7,
-        );
+        const winners: number[] = [];
+        let replays = 0;
+        // In waves: a store that is asked thousands of times in one turn of the event loop may take too long for itself.
+        for (let wave = 0; wave < 10; wave += 1) {
+          const tickets = await Promise.all(
+            Array.from({ length: 30 }, () => issueTicket(under, userHash, init)),
+          );
+          const results = await Promise.all(
+            tickets.flatMap((ticket) =>
+              Array.from({ length: 8 }, () => under.stores.tickets.consume(ticket)),
+            ),
+          );
+          for (let start = 0; start < results.length; start += 8) {
+            const of = results.slice(start, start + 8);
+            winners.push(of.filter(({ outcome }) => outcome === 'consumed').length);
+          }
+          replays += results.filter((result) => result.outcome === 'unknown' && result.replayed).length;
+        }
+        expect(winners).toEqual(Array(300).fill(1));
+        expect(replays).toBe(300 * 7);
       });
 
       it('has one winner when handshakes and consumers present a ticket at once (TK-02)', async () => {

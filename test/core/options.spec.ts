@@ -64,7 +64,8 @@ describe('resolveOptions', () => {
         secret: undefined,
         redis: undefined,
         redisPrefix: 'ws:',
-        storeOutage: { graceMs: 60_000 },
+        redisPartitions: undefined,
+        storeOutage: { graceMs: 60_000, expectedNodes: 2 },
         hosts: undefined,
         strict: false,
         production: false,
@@ -534,9 +535,12 @@ describe('resolveOptions', () => {
       [{ redis: 'localhost:6379' }, /"redis" must be a redis:\/\/ or rediss:\/\/ URL/],
       [{ redis: 6379 }, /"redis" must be a redis:\/\/ or rediss:\/\/ URL/],
       [{ redisPrefix: 'a b' }, /"redisPrefix" must be 1 to 64/],
+      [{ redisPartitions: 32 }, /"redisPartitions" must be one of 1, 16, 64, 256, received 32/],
+      [{ redisPartitions: '16' }, /"redisPartitions" must be one of 1, 16, 64, 256, received "16"/],
       [{ storeOutage: { grace: 1 } }, /unknown option "storeOutage\.grace": did you mean "graceMs"/],
+      [{ storeOutage: { expectedNodes: 0 } }, /"storeOutage\.expectedNodes"/],
     ])('refuses %j', (options, sentence) => {
-      expect(problemsOf(options as object)).toEqual([expect.stringMatching(sentence)]);
+      expect(problemsOf(options as Given)).toEqual([expect.stringMatching(sentence)]);
     });
 
     it('refuses a session that may be idle for longer than it lives', () => {

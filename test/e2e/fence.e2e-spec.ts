@@ -353,7 +353,7 @@ describe('MS-06: whatever fails', () => {
     }
   }
   class ThrowInInterceptor implements NestInterceptor {
-    intercept(_: ExecutionContext, __: CallHandler): Observable<unknown> {
+    intercept(): Observable<unknown> {
       throw new Error('secret path /srv/interceptor');
     }
   }

@@ -1,6 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { startQuickStart, type QuickStart } from '../support/quick-start.js';
 import { messageBytes, RawClient, type HandshakeParts } from '../support/raw-client.js';
+import { startRedis } from '../support/redis-server.js';
 
 describe('the quick start', () => {
   let server: QuickStart;
@@ -112,6 +114,48 @@ describe('the quick start', () => {
     await client.upgraded();
     expect(await other.stop()).not.toBe(1);
     await client.end();
+  });
+
+  it('keeps logins in the Redis of REDIS_URL, over a restart and for a second process', async () => {
+    const redis = await startRedis();
+    onTestFinished(() => redis.stop());
+    const env = {
+      REDIS_URL: `redis://127.0.0.1:${redis.port}`,
+      JWT_SECRET: randomBytes(48).toString('base64url'),
+    };
+    const login = (of: QuickStart): Promise<Response> =>
+      fetch(`${of.origin}/login`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ username: 'gus' }),
+      });
+    const ticketAt = async (of: QuickStart, cookie: string): Promise<Response> =>
+      fetch(`${of.origin}/ws-auth/ticket`, { method: 'POST', headers: { cookie, origin: of.origin } });
+
+    const first = await startQuickStart(env);
+    const cookie = (await login(first)).headers.getSetCookie()[0]!.split(';', 1)[0]!;
+    expect(await first.stop()).not.toBe(1);
+    const [again, second] = await Promise.all([startQuickStart(env), startQuickStart(env)]);
+    onTestFinished(async () => {
+      await Promise.all([again.stop(), second.stop()]);
+    });
+    const issued = await ticketAt(again, cookie);
+    expect(issued.status).toBe(201);
+    const { ticket } = (await issued.json()) as { ticket: string };
+    const client = await RawClient.open(second.port, {
+      target: `/ws?ticket=${ticket}`,
+      headers: { Host: `localhost:${second.port}`, Origin: again.origin },
+    });
+    // Each lists its own page only: the origin of the other is none of its own.
+    expect((await client.response()).status).toBe(403);
+    const own = (await (await ticketAt(second, cookie)).json()) as { ticket: string };
+    const socket = await RawClient.open(second.port, {
+      target: `/ws?ticket=${own.ticket}`,
+      headers: { Host: `localhost:${second.port}`, Origin: second.origin },
+    });
+    expect(await whoIs(socket)).toMatchObject({ id: 'gus' });
+    await fetch(`${again.origin}/ws-auth/logout`, { method: 'POST', headers: { cookie } });
+    expect(await socket.closed()).toMatchObject({ code: 4410 });
   });
 
   it('does not start with a JWT_SECRET that is too short, and says why', async () => {

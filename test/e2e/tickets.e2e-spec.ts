@@ -545,7 +545,7 @@ describe('TK-08, LG-02: no secret', () => {
       expect(
         (await request(test, 'GET', '/ws-auth/sessions', { headers: { Cookie: ada.cookie } })).status,
       ).toBe(200);
-      await test.sessions.rotate(ada.token).then(({ token: next }) => secret(next));
+      secret((await test.sessions.rotate(ada.token)).token);
       expect((await post(test, '/ws-auth/logout', { Cookie: bob.cookie })).status).toBe(204);
       await test.sessions.revoke({ everyone: true });
 

@@ -17,6 +17,7 @@ import {
   revokeUser,
   type StoresUnderTest,
 } from '../contract/store-harness.js';
+import { describeThrottleStore } from '../contract/throttle-store.contract.js';
 import { describeTicketStore } from '../contract/ticket-store.contract.js';
 import { fakeClock } from '../support/fake-clock.js';
 
@@ -34,6 +35,7 @@ describeTicketStore('memory', makeStores);
 describeSessionStore('memory', makeStores);
 describeConnectionRegistry('memory', makeStores);
 describeRevocationLog('memory', makeStores);
+describeThrottleStore('memory', makeStores);
 
 describe('MemoryStores', () => {
   it('says what it is', () => {

@@ -6,6 +6,7 @@ import { describeConnectionRegistry } from '../contract/connection-registry.cont
 import { describeRevocationLog } from '../contract/revocation-log.contract.js';
 import { describeSessionStore } from '../contract/session-store.contract.js';
 import type { StoresUnderTest } from '../contract/store-harness.js';
+import { describeThrottleStore } from '../contract/throttle-store.contract.js';
 import { describeTicketStore } from '../contract/ticket-store.contract.js';
 import { connectClients, startRedis, type RedisServer } from '../support/redis-server.js';
 
@@ -32,3 +33,4 @@ describeTicketStore('redis', makeStores);
 describeSessionStore('redis', makeStores);
 describeConnectionRegistry('redis', makeStores);
 describeRevocationLog('redis', makeStores);
+describeThrottleStore('redis', makeStores);

@@ -413,6 +413,7 @@ export function withAdmissions(
     tickets: stores.tickets,
     sessions: stores.sessions,
     revocations: stores.revocations,
+    throttle: stores.throttle,
     connections: {
       admit: (request) => onAdmit(request, () => connections.admit(request)),
       release: (connection) => connections.release(connection),

@@ -34,13 +34,10 @@ export function holdCalls<T extends object, K extends keyof T>(
   where: 'before' | 'after' = 'before',
 ): HeldCalls {
   const gate: Latch = latch();
-  const waiting = new Set<() => void>();
+  const arrivals: Latch[] = [];
   let count = 0;
-  const arrive = (): void => {
-    count += 1;
-    for (const wake of waiting) wake();
-    waiting.clear();
-  };
+  const arrivalOf = (index: number): Latch => (arrivals[index] ??= latch());
+  const arrive = (): void => arrivalOf(count++).open();
   interpose(target, name, (original) => {
     const held = async (...args: never[]): Promise<unknown> => {
       const call = original as unknown as Method;
@@ -60,9 +57,7 @@ export function holdCalls<T extends object, K extends keyof T>(
     get count() {
       return count;
     },
-    arrived: async (wanted = 1) => {
-      while (count < wanted) await new Promise<void>((resolve) => waiting.add(resolve));
-    },
+    arrived: (wanted = 1) => arrivalOf(wanted - 1).opened,
     release: gate.open,
   };
 }

@@ -17,6 +17,7 @@ export function entryConcerns(entry: RevocationEntry, connection: Connection): b
       return (
         userHash === order.userHash &&
         session !== undefined &&
+        session.createdAt <= (entry.cut ?? Infinity) &&
         [undefined, session.id].includes(order.sessionId)
       );
     case 'user':

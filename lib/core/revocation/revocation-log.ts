@@ -38,12 +38,20 @@ export type RevocationOrder =
       readonly connectionId: string;
     };
 
+/** The partition of a store that has one log. */
+export const SINGLE_PARTITION = '0';
+
 /** An order as every node receives it: with its place in the log, and with the cut that the store resolved. */
 export interface RevocationEntry {
-  /** Ordered: later entries compare greater with {@link isLaterEntry}. */
+  /** Which log it is in. A revocation of everyone stands in each, and there it concerns the users of that partition. */
+  readonly partition: string;
+  /** Ordered within the partition: later entries compare greater with {@link isLaterEntry}. */
   readonly id: string;
   readonly order: RevocationOrder;
-  /** Unix ms: credentials from before it are dead. Of `user` and `everyone` orders. */
+  /**
+   * Unix ms: credentials from before it are dead. Of `user` and `everyone` orders; of `rights` the time until which
+   * sessions were created that it concerns.
+   */
   readonly cut: number | undefined;
   /** Credentials of the very millisecond of the cut are dead too. */
   readonly cutInclusive: boolean;
@@ -81,21 +89,28 @@ export type RevocationListener = (entry: RevocationEntry) => number;
  * and a node that missed the message finds the entry in the log.
  */
 export interface RevocationLog {
-  /** Carries an order out. The listener of this node has run before this resolves. */
+  /**
+   * Carries an order out. The listener of this node has run before this resolves.
+   *
+   * @throws {StoreUnavailable} when it was not carried out, or, for everyone, not in every partition: give it again
+   */
   append(order: RevocationOrder, reason: string): Promise<RevocationReceipt>;
   /**
-   * Every entry, once, in order.
+   * Every entry, once, and those of a partition in order.
    *
-   * @param onDivergence called when entries may be lost for good: everything local must be held against the store
+   * @param onDivergence called when entries may be lost for good: everything local must be held against the store;
+   * called again where it rejects
    */
-  follow(listener: RevocationListener, onDivergence?: () => void): void;
+  follow(listener: RevocationListener, onDivergence?: () => void | Promise<void>): void;
+  /** The log in which the entries about a user stand, by user hash. */
+  partitionOf(userHash: string): string;
   /** True when a credential without session, or a token, was overtaken by a revocation of it, of its user or of everyone. */
   isRevoked(credential: RevocableCredential): Promise<boolean>;
   /** What the nodes answered to an entry, waiting at most so long for the slowest. */
   acknowledgements(entry: RevocationEntry, waitMs: number): Promise<RevocationResult>;
 }
 
-/** Compares the places of two entries: `<milliseconds>-<sequence>`, as in a Redis stream. */
+/** Compares the places of two entries of one partition: `<milliseconds>-<sequence>`, as in a Redis stream. */
 export function isLaterEntry(id: string, than: string): boolean {
   const [time = '0', sequence = '0'] = id.split('-');
   const [otherTime = '0', otherSequence = '0'] = than.split('-');

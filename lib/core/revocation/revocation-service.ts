@@ -12,7 +12,7 @@ export interface TokenReference {
   readonly issuer: string;
   /** The `jti`. */
   readonly jti: string;
-  /** The `sub`. */
+  /** The id of the principal: the `sub`, unless `jwt.principal` makes another of it. */
   readonly subject: string;
   /** Unix ms of `exp`: the revocation is remembered until then. */
   readonly expiresAt: number;

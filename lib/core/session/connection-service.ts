@@ -68,7 +68,7 @@ export class ConnectionService {
     });
     options.stores.revocations.follow(
       (entry) => this.apply(entry),
-      () => void this.#recheck().catch(options.onError),
+      () => this.#recheck(),
     );
   }
 
@@ -172,10 +172,23 @@ export class ConnectionService {
   apply(entry: RevocationEntry): number {
     this.#recent.add(entry);
     const concerned = this.#candidatesFor(entry).filter(
-      (connection) => isLaterEntry(entry.id, connection.seenUpTo) && entryConcerns(entry, connection),
+      (connection) => this.#isUnseen(entry, connection) && entryConcerns(entry, connection),
     );
     for (const connection of concerned) this.#applyTo(connection, entry);
     return concerned.length;
+  }
+
+  /**
+   * True when the admission was decided without this entry. Ids of two partitions cannot be compared: what concerns everyone
+   * stands in the connection's own partition too, and what names it is carried out.
+   */
+  #isUnseen(entry: RevocationEntry, connection: Connection): boolean {
+    if (entry.partition !== this.#partitionOf(connection)) return entry.order.kind !== 'everyone';
+    return isLaterEntry(entry.id, connection.seenUpTo);
+  }
+
+  #partitionOf({ grant }: Connection): string {
+    return this.#options.stores.revocations.partitionOf(grant.userHash);
   }
 
   /** Writes every Close frame that is still waiting for its turn. */
@@ -186,7 +199,7 @@ export class ConnectionService {
   /** The entries that came between the store's decision and this moment. Where they are no longer known, nobody is let in. */
   #applyMissed(connection: Connection, logTail: string): void {
     connection.seenUpTo = logTail;
-    const missed = this.#recent.after(logTail);
+    const missed = this.#recent.after(this.#partitionOf(connection), logTail);
     if (!missed) {
       this.end(connection, OVERRUN);
       return;
@@ -200,6 +213,8 @@ export class ConnectionService {
   async #recheck(): Promise<void> {
     const connections = this.#table.all();
     const { stores } = this.#options;
+    // Entries of another log may have earlier names than those that a connection has seen.
+    for (const connection of connections) connection.seenUpTo = '0-0';
     await stores.connections.restore(
       connections.map(({ id, grant, session, openedAt }) => ({
         id,

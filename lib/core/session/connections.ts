@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { CLOSE, type CloseCode } from '../close-code.js';
 import type { Connection } from '../connection.js';
+import { WsAuthError } from '../errors.js';
 import { userHashOf } from '../identifiers.js';
 import { readSessionId } from '../revocation/revocation-service.js';
 import type { ConnectionService } from './connection-service.js';
@@ -38,8 +39,12 @@ export class Connections {
    *
    * @param close what the client is told @default 4403 `forbidden`
    * @returns how many were ended
+   * @throws {WsAuthError} `invalid_selector` when the code is none that may be sent (RFC 6455 §7.4)
    */
   close(selector: ConnectionSelector, close: CloseCode = CLOSE.forbidden): number {
+    if (!maySend(close.code)) {
+      throw new WsAuthError('invalid_selector', 'close(): the code must be 1000 to 1014 or 3000 to 4999');
+    }
     const selected = this.#select(selector);
     return selected.filter((connection) => this.#service.end(connection, { close, reason: close.word }))
       .length;
@@ -51,4 +56,12 @@ export class Connections {
     const connection = this.#service.get(selector.connection);
     return connection ? [connection] : [];
   }
+}
+
+/** 1004 is reserved; 1005 and 1006 say that no code came. */
+function maySend(code: number): boolean {
+  if (!Number.isInteger(code)) return false;
+  return (
+    (code >= 1000 && code <= 1014 && ![1004, 1005, 1006].includes(code)) || (code >= 3000 && code < 5000)
+  );
 }

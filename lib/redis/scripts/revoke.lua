@@ -9,9 +9,9 @@
 --      user:     11 issued before (0: now)   12 session to keep or ''   13 '1' when the cut is inclusive
 --      everyone: 11 issued before (0: now)
 --      token:    11 token hash   12 ms to remember it
---      rights:   11 session or ''   12 roles or ''   13 scopes or ''
+--      rights:   11 session or ''   12 roles or ''   13 scopes or ''   14 of sessions created until (0: now)
 --      rotate:   11 id   12 new id
--- out  {'done', id, cut, inclusive, sessions, nodes...} | {'duplicate'}
+-- out  {'done', id, previous (id|nonce), cut, inclusive, sessions, nodes...} | {'duplicate'}
 -- @include common
 local now = readNow()
 local prefix, kind = ARGV[1], ARGV[9]
@@ -60,11 +60,15 @@ elseif kind == 'everyone' then
 elseif kind == 'token' then
   redis.call('SET', prefix .. 'j:' .. ARGV[11], '1', 'PX', ARGV[12])
 elseif kind == 'rights' then
+  local before = tonumber(ARGV[14])
+  if before == 0 then before = now end
+  cut = text(before)
   local current = readCuts(KEYS[6], KEYS[4])
   local ids = ARGV[11] ~= '' and {ARGV[11]} or redis.call('ZRANGE', KEYS[5], 0, -1)
   for _, id in ipairs(ids) do
     local key = prefix .. 's:' .. id
-    if readSession(key, current) then
+    local session = readSession(key, current)
+    if session and tonumber(session[2]) <= before then
       if ARGV[12] ~= '' then redis.call('HSET', key, 'r', ARGV[12]) end
       if ARGV[13] ~= '' then redis.call('HSET', key, 'o', ARGV[13]) end
       redis.call('HINCRBY', key, 'v', 1)
@@ -94,7 +98,8 @@ end
 
 redis.call('SET', KEYS[2], '1', 'PX', 300000)
 local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
-local previous = last[1] and last[1][1] or '0-0'
+-- By id and nonce: after a failover another entry may have the same id.
+local previous = last[1] and last[1][1] .. '|' .. last[1][2][2] or ''
 local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[6], '*', 'k', ARGV[4], 'o', ARGV[7], 'c', cut, 'i', inclusive,
   'y', ARGV[8], 'n', ARGV[5])
 redis.call('PUBLISH', ARGV[3],

@@ -10,7 +10,7 @@ import { AUDIENCE, ISSUER, type Settings } from './settings.js';
 @Module({})
 export class AppModule {
   static with(settings: Settings): DynamicModule {
-    const { origins, jwtSecret, secret } = settings;
+    const { origins, jwtSecret, secret, redis } = settings;
     return {
       module: AppModule,
       imports: [
@@ -19,6 +19,7 @@ export class AppModule {
           credentials: ['ticket', 'bearer', 'cookie', 'first-message'],
           jwt: { secret: jwtSecret, algorithms: ['HS256'], issuer: ISSUER, audience: AUDIENCE },
           secret,
+          redis,
           controller: true,
         }),
         JwtModule.register({ secret: jwtSecret, signOptions: { algorithm: 'HS256' } }),

@@ -8,12 +8,14 @@ export interface Settings {
   readonly jwtSecret: string;
   /** The module's own secret: derived, so that one thing is to be kept. */
   readonly secret: Buffer;
+  /** Where sessions and tickets are kept; without it, in the memory of the process. */
+  readonly redis: string | undefined;
 }
 
 export const ISSUER = 'nestjs-ws-auth-quick-start';
 export const AUDIENCE = 'chat';
 
-/** Reads PORT, ORIGINS and JWT_SECRET. A random JWT_SECRET ends every login at a restart, which suits a demo. */
+/** Reads PORT, ORIGINS, JWT_SECRET and REDIS_URL. A random JWT_SECRET ends every login at a restart, which suits a demo. */
 export function readSettings(env: NodeJS.ProcessEnv): Settings {
   const port = Number(env.PORT ?? 3000);
   const jwtSecret = env.JWT_SECRET ?? randomBytes(48).toString('base64url');
@@ -23,5 +25,6 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     origins: origins ?? [`http://localhost:${port}`, `http://127.0.0.1:${port}`],
     jwtSecret,
     secret: Buffer.from(hkdfSync('sha256', jwtSecret, '', 'nestjs-ws-auth quick start', 32)),
+    redis: env.REDIS_URL || undefined,
   };
 }

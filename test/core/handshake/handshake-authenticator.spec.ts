@@ -932,6 +932,59 @@ describe('HandshakeAuthenticator', () => {
       expect(admissions[0]!.rate).toEqual({ key: '203.0.113.7', limit: 600, windowMs: 60_000, burst: 200 });
     });
 
+    it('is refused without the store while its address is blocked, and goes to the store again after it (TH-01)', async () => {
+      onAdmit = async () => ({ outcome: 'rate', retryAfterMs: 60_000 });
+      await refused(bearer());
+      expect([admissions.length, core.verifier.calls]).toEqual([1, 1]);
+      await core.advance(1_000);
+      for (const upgrade of [bearer(), cookie(login.token), ticketIn(await issue()), {}]) {
+        expect(await refused(upgrade)).toMatchObject({
+          refusal: 'rate_limited',
+          reason: 'connect_rate',
+          retryAfterMs: 59_000,
+        });
+      }
+      expect([admissions.length, core.verifier.calls]).toEqual([1, 1]);
+      onAdmit = (_, admit) => admit();
+      await accepted({ ...bearer(), remoteAddress: '203.0.113.8' });
+      await core.advance(59_000);
+      await accepted(bearer());
+      expect(admissions).toHaveLength(3);
+    });
+
+    it('is blocked with the whole of its IPv6 prefix (TH-01, TH-08)', async () => {
+      onAdmit = async () => ({ outcome: 'rate', retryAfterMs: 60_000 });
+      await refused({ ...bearer(), remoteAddress: '2001:db8:0:1::1' });
+      await refused({ ...bearer(), remoteAddress: '2001:DB8:0:1:ffff::2' });
+      expect(admissions).toHaveLength(1);
+      await refused({ ...bearer(), remoteAddress: '2001:db8:0:2::1' });
+      expect(admissions).toHaveLength(2);
+    });
+
+    it('takes nothing of the rate of this node while its address is blocked', async () => {
+      await build({ handshake: { connectRate: { limit: 1, windowMs: 3_600_000, burst: 2 } } });
+      onAdmit = async () => ({ outcome: 'rate', retryAfterMs: 1_000 });
+      for (let index = 0; index < 5; index += 1) await refused(bearer());
+      await core.advance(1_000);
+      onAdmit = (_, admit) => admit();
+      await accepted(bearer());
+    });
+
+    it('is held to its share of the connect rate while the store is away, and to no share when it is back (TH-09)', async () => {
+      const connectRate = { limit: 10, windowMs: 3_600_000, burst: 10 };
+      await build({ handshake: { connectRate }, storeOutage: { expectedNodes: 4 } });
+      onAdmit = () => Promise.reject(new StoreUnavailable('away'));
+      const reasons: string[] = [];
+      for (let index = 0; index < 6; index += 1) reasons.push((await refused(bearer())).reason);
+      const away = 'store_unavailable';
+      expect(reasons).toEqual([away, away, away, 'connect_rate', 'connect_rate', 'connect_rate']);
+      expect(admissions).toHaveLength(3);
+      onAdmit = (_, admit) => admit();
+      await accepted({ ...bearer(), remoteAddress: '203.0.113.8' });
+      for (let index = 0; index < 7; index += 1) await accepted(bearer());
+      expect(await refused(bearer())).toMatchObject({ reason: 'connect_rate' });
+    });
+
     it.each(['user', 'session'] as const)(
       'is refused by the limit of a %s, with a time to come back',
       async (of) => {

@@ -7,7 +7,7 @@ const [USER, OTHER] = ['user-hash-000001', 'user-hash-000002'];
 const LOGIN = 1_800_000_000_000;
 
 function entryOf(order: RevocationOrder, cut?: number, cutInclusive = false): RevocationEntry {
-  return { id: '1-0', order, cut, cutInclusive, reason: 'test' };
+  return { partition: '0', id: '1-0', order, cut, cutInclusive, reason: 'test' };
 }
 
 describe('entryConcerns', () => {

@@ -588,6 +588,7 @@ function deafStores(): { failure: Error | undefined; wrap(stores: Stores): Store
         revocations: {
           append: (order, reason) => stores.revocations.append(order, reason),
           follow: () => {},
+          partitionOf: (userHash) => stores.revocations.partitionOf(userHash),
           isRevoked: (credential) => stores.revocations.isRevoked(credential),
           acknowledgements: (entry, waitMs) => stores.revocations.acknowledgements(entry, waitMs),
         },

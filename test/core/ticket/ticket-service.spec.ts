@@ -319,13 +319,14 @@ function watchTickets(stores: Stores, issued: TicketIssue[]): Stores {
 }
 
 function plain(stores: Stores): Stores {
-  const { kind, tickets, sessions, connections, revocations } = stores;
+  const { kind, tickets, sessions, connections, revocations, throttle } = stores;
   return {
     kind,
     tickets,
     sessions,
     connections,
     revocations,
+    throttle,
     start: () => stores.start(),
     stop: () => stores.stop(),
     freshAt: stores.freshAt,
