@@ -27,13 +27,21 @@ module.exports = {
       from: { path: '^lib/', pathNot: '^lib/index\\.ts$' },
       to: { path: 'index\\.ts$', pathNot: 'node_modules' },
     },
-    { name: 'no-orphan', severity: 'error', from: { orphan: true, path: '^lib/', pathNot: '^lib/index\\.ts$' }, to: {} },
+    {
+      name: 'no-orphan',
+      severity: 'error',
+      from: { orphan: true, path: '^lib/', pathNot: '^lib/index\\.ts$' },
+      to: {},
+    },
     { name: 'resolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
   ],
   options: {
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
     doNotFollow: { path: 'node_modules' },
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'require', 'node', 'types'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'require', 'node', 'types'],
+    },
   },
 };

@@ -82,6 +82,8 @@ export class Connection {
   #state: State = 'open';
   #ending: Ending | undefined;
   #transport: ConnectionTransport | undefined;
+  /** The Close of a connection that has no socket yet. */
+  #unwrittenClose: [code: number, reason: string] | undefined;
   /** Unix ms of the last application message. */
   lastMessageAt: number;
   /** @internal the last entry of the revocation log that the store's decision has seen: only later ones concern it */
@@ -148,9 +150,10 @@ export class Connection {
     };
   }
 
-  /** @internal */
+  /** @internal A connection that was ended before it had a socket is closed now. */
   attach(transport: ConnectionTransport): void {
     this.#transport = transport;
+    if (this.#unwrittenClose) transport.close(...this.#unwrittenClose);
   }
 
   /** Sends a text frame; nothing once the fence is up. */
@@ -168,7 +171,8 @@ export class Connection {
 
   /** @internal Writes the Close of a connection that was fenced. */
   writeClose(code: number, reason: string): void {
-    this.#transport?.close(code, reason);
+    if (this.#transport) this.#transport.close(code, reason);
+    else this.#unwrittenClose = [code, reason];
   }
 
   /** @internal The socket is gone. @returns false when that was known */

@@ -131,6 +131,8 @@ export class UpgradeListener {
     const opened = this.#upgrade(upgrade, path.server, (client) => {
       upgrade.attempt.release();
       client.openTo(path.receiver, connection);
+      // Revoked since the decision: it is closed already, and nobody is shown it (requirement SE-03).
+      if (connection?.isOpen === false) return;
       if (connection) this.#greet(connection, path.policy);
       path.server.emit('connection', client, upgrade.request);
     });
@@ -149,9 +151,14 @@ export class UpgradeListener {
       attempt.holds(release);
       path.server.clients.delete(client);
       this.#waiting.add(client);
-      client.once('close', () => {
+      let reason = 'client_left';
+      client.once('error', () => (reason = 'protocol_error'));
+      client.once('close', (code: number) => {
+        // Refused ones were told of, and admitted ones wait no more.
+        const isUndecided = this.#waiting.has(client) && !attempt.signal.aborted;
         this.#forgetWaiting(client, attempt);
         attempt.abort('client_gone');
+        if (isUndecided) this.#engine.authenticator.auditClose(attempt, code, reason);
       });
       client.gateBy(this.#makeGate(upgrade, path, client));
     });
@@ -182,7 +189,8 @@ export class UpgradeListener {
       pause: () => client.pause(),
       refuse: (close, reason, retryAfterMs) => {
         attempt.abort('client_gone');
-        this.#closeRefused(client, attempt, close, reason, retryAfterMs);
+        this.#engine.authenticator.auditClose(attempt, close.code, reason);
+        this.#closeRefused(client, attempt, close, retryAfterMs);
         client.releaseHeldClose();
       },
       withdraw: (connection) => this.#engine.connections.closed(connection, 1006),
@@ -210,6 +218,8 @@ export class UpgradeListener {
     this.#forgetWaiting(client, attempt);
     if (hasGone) return this.#engine.connections.closed(connection, 1006);
     client.openTo(path.receiver, connection);
+    // Revoked since the decision: it is closed already, and nobody is shown it (requirement SE-03).
+    if (!connection.isOpen) return client.releaseHeldClose();
     if (client.readyState === client.OPEN) path.server.clients.add(client);
     this.#greet(connection, path.policy);
     path.server.emit('connection', client, request);
@@ -233,6 +243,7 @@ export class UpgradeListener {
   #refuse(upgrade: Upgrade, refusal: HandshakeRefused): void {
     const { socket, attempt } = upgrade;
     const { authenticator } = this.#engine;
+    if (refusal.cause !== undefined) this.#engine.reportOutage(refusal);
     socket.once('close', () => attempt.release());
     if (attempt.abortReason === 'client_gone' || socket.destroyed) {
       authenticator.auditRefusal(attempt, refusal);
@@ -244,7 +255,8 @@ export class UpgradeListener {
     if (
       close &&
       this.#upgrade(upgrade, this.#refuser, (client) => {
-        this.#closeRefused(client, attempt, close, refusal.reason, refusal.retryAfterMs);
+        authenticator.auditRefusal(attempt, refusal, close.code);
+        this.#closeRefused(client, attempt, close, refusal.retryAfterMs);
       })
     )
       return;
@@ -258,11 +270,9 @@ export class UpgradeListener {
     client: GuardedSocket,
     attempt: HandshakeAttempt,
     close: CloseCode,
-    reason: string,
     retryAfterMs?: number,
   ): void {
     const code = closeCodeIn(this.#engine.options.closeCodes, close.code);
-    this.#engine.authenticator.auditClose(attempt, code, reason);
     this.#leaving.add(client);
     client.once('close', () => this.#leaving.delete(client));
     client.close(code, closeReason(close.word, { retryAfterMs, correlationId: attempt.correlationId }));

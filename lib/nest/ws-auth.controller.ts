@@ -209,6 +209,7 @@ export class WsAuthController {
     }
     response.header('Access-Control-Allow-Origin', origin);
     response.header('Access-Control-Allow-Credentials', 'true');
+    response.header('Access-Control-Expose-Headers', 'Retry-After');
   }
 
   async #callerOf(request: HttpRequest): Promise<Caller> {

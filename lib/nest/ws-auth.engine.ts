@@ -4,7 +4,8 @@ import { AuditLog } from '../core/audit/audit-log.js';
 import { toLogLine } from '../core/audit/redaction.js';
 import { monotonicClock, systemClock, type Clock } from '../core/clock.js';
 import { CLOSE } from '../core/close-code.js';
-import { StoreUnavailable, WsAuthOptionsError } from '../core/errors.js';
+import { StoreUnavailable, WsAuthError, WsAuthOptionsError } from '../core/errors.js';
+import type { HandshakeRefused } from '../core/handshake/refusal.js';
 import { HandshakeAuthenticator } from '../core/handshake/handshake-authenticator.js';
 import type { TokenVerifier } from '../core/handshake/token-verifier.js';
 import { newNodeId } from '../core/identifiers.js';
@@ -26,6 +27,8 @@ import { JwtTokenVerifier } from './ws-auth.jwt-verifier.js';
 
 /** How soon a store that was away at the boot is tried again. */
 const START_RETRY_MS = 1_000;
+/** How often the log is told of an outage while it lasts. */
+const OUTAGE_LOG_MS = 10_000;
 const FRESHNESS_CHECK_MS = 1_000;
 /** Clients that an outage has cut off come back spread over this time. */
 const OUTAGE_RETRY_MS = 10_000;
@@ -59,6 +62,7 @@ export class WsAuthEngine {
   readonly gateways: GatewayRegistry;
   readonly #logger = new Logger('WsAuth');
   #isStopped = false;
+  #outageToldAt = 0;
   readonly #served = new Set<GuardedPath>();
   readonly #drains: (() => void)[] = [];
   readonly #starts: (() => Promise<void>)[] = [];
@@ -167,6 +171,19 @@ export class WsAuthEngine {
   /** Tells the operator of a fault that is nobody's refusal. */
   reportError(error: unknown): void {
     this.#logger.error(error);
+  }
+
+  /**
+   * Tells the operator why handshakes are answered 503, once in a while: in an outage there are as many as clients. Of an
+   * error that is not ours only the name is told, because its text may hold the token that it was about.
+   */
+  reportOutage({ reason, cause }: HandshakeRefused): void {
+    const now = this.clock();
+    if (now - this.#outageToldAt < OUTAGE_LOG_MS) return;
+    this.#outageToldAt = now;
+    const told =
+      cause instanceof WsAuthError ? cause.message : cause instanceof Error ? cause.name : 'unknown';
+    this.#logger.error(`handshakes are answered 503 (${reason}): ${told}`);
   }
 
   /** Something that must be ready before the first handshake is taken, such as a port. */

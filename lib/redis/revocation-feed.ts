@@ -35,6 +35,8 @@ interface LogPlace {
 interface Remembered {
   readonly entry: LogEntry;
   readonly at: number;
+  /** It came before something that stands before it in the log. */
+  isAhead: boolean;
 }
 
 /** The entries of one partition that this node knows. */
@@ -133,18 +135,23 @@ export class RevocationFeed {
   /** Applies at once; then looks whether anything is missing before it. */
   #accept(entry: LogEntry): void {
     const state = this.#partitions.get(entry.entry.partition);
-    if (!state || !this.#remember(state, entry)) return;
-    if (state.last === undefined) return;
-    const { id, nonce } = state.last;
-    if (entry.previous === `${id}|${nonce}`) state.last = { id: entry.entry.id, nonce: entry.nonce };
+    if (!state) return;
+    const { last } = state;
+    const isNext = last !== undefined && entry.previous === `${last.id}|${last.nonce}`;
+    if (!this.#remember(state, entry, !isNext) || !last) return;
+    if (isNext) state.last = { id: entry.entry.id, nonce: entry.nonce };
     else this.#catchUp(entry.entry.partition).catch((error) => this.#follower.onError(error));
   }
 
   /** @returns false for an entry that is known */
-  #remember(state: PartitionState, entry: LogEntry): boolean {
+  #remember(state: PartitionState, entry: LogEntry, isAhead: boolean): boolean {
     const { id } = entry.entry;
-    if (state.ring.get(id)?.entry.nonce === entry.nonce) return false;
-    state.ring.set(id, { entry, at: this.#clock() });
+    const known = state.ring.get(id);
+    if (known?.entry.nonce === entry.nonce) {
+      known.isAhead &&= isAhead;
+      return false;
+    }
+    state.ring.set(id, { entry, at: this.#clock(), isAhead });
     if (state.ring.size > RING_SIZE) state.ring.delete(state.ring.keys().next().value!);
     this.#follower.deliver(entry);
     return true;
@@ -224,7 +231,7 @@ export class RevocationFeed {
   }
 
   #follow(state: PartitionState, row: LogRow): void {
-    if (row.entry) this.#remember(state, row.entry);
+    if (row.entry) this.#remember(state, row.entry, false);
     state.last = row;
   }
 
@@ -237,7 +244,10 @@ export class RevocationFeed {
     const kept = new Set(rows.map(({ nonce }) => nonce));
     const since = this.#clock() - REASSERT_MS;
     const lost = [...state.ring.values()].filter(({ entry, at }) => at >= since && !kept.has(entry.nonce));
-    const common = rows.findLastIndex((row) => state.ring.get(row.id)?.entry.nonce === row.nonce);
+    const common = rows.findLastIndex(({ id, nonce }) => {
+      const known = state.ring.get(id);
+      return known?.entry.nonce === nonce && !known.isAhead;
+    });
     for (const row of rows.slice(common + 1)) this.#follow(state, row);
     state.last = rows.at(-1) ?? (await this.#begin(partition));
     for (const { entry } of lost) await this.#follower.reassert(entry);

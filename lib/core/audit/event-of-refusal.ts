@@ -4,6 +4,7 @@ import type { AuditEventName } from './audit-event.js';
 const EVENT_OF_REASON: ReadonlyMap<string, AuditEventName> = new Map([
   ['ticket_replayed', 'authn_token_reuse'],
   ['session_unknown', 'session_use_after_expire'],
+  ['client_left', 'connection_closed'],
 ]);
 
 const EVENT_OF_REFUSAL: Readonly<Partial<Record<RefusalCode, AuditEventName>>> = {

@@ -1,6 +1,7 @@
 import type { AuditLog } from '../audit/audit-log.js';
 import { eventOfClose, eventOfRefusal } from '../audit/event-of-refusal.js';
 import type { Clock } from '../clock.js';
+import { closeCodeIn } from '../close-code.js';
 import type { Connection, Grant, Handshake } from '../connection.js';
 import { StoreUnavailable, TokenRejected } from '../errors.js';
 import {
@@ -233,26 +234,39 @@ export class HandshakeAuthenticator {
     return attempt.isFromAllowedOrigin && attempt.request?.authorization === undefined;
   }
 
-  /** Tells the audit log of a refusal. */
-  auditRefusal(attempt: HandshakeAttempt, refusal: HandshakeRefused): void {
+  /**
+   * Tells the audit log of a refusal.
+   *
+   * @param closeCode the code of the project's table, for a browser that is told by a close code
+   */
+  auditRefusal(attempt: HandshakeAttempt, refusal: HandshakeRefused, closeCode?: number): void {
     this.#audit.record({
       ...attempt.facts,
       event: eventOfRefusal(refusal.refusal, refusal.reason),
       outcome: 'refused',
       reasonCode: refusal.reason,
-      status: refusal.status,
+      ...(closeCode === undefined ? { status: refusal.status } : { closeCode: this.#closeCodeOf(closeCode) }),
     });
   }
 
-  /** Tells the audit log of a socket that was closed before it authenticated. */
+  /**
+   * Tells the audit log of a socket that was closed before it authenticated.
+   *
+   * @param closeCode the code of the project's table
+   */
   auditClose(attempt: HandshakeAttempt, closeCode: number, reason: string): void {
     this.#audit.record({
       ...attempt.facts,
       event: eventOfClose(closeCode, reason),
       outcome: 'refused',
       reasonCode: reason,
-      closeCode,
+      closeCode: this.#closeCodeOf(closeCode),
     });
+  }
+
+  /** As it goes over the wire. */
+  #closeCodeOf(code: number): number {
+    return closeCodeIn(this.#options.closeCodes, code);
   }
 
   #refuseUnlessRunning(): void {
