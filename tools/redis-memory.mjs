@@ -1,5 +1,5 @@
-// Measures what users cost in Redis: `npm run build && node tools/redis-memory.mjs [users]`. Starts a redis-server of its
-// own, empty and without persistence, and reads used_memory between the steps.
+// Measures what users cost in Redis: `npm run build && node tools/redis-memory.mjs [users [options of redis-server]]`.
+// Starts a redis-server of its own, empty and without persistence, and reads used_memory between the steps.
 import { spawn } from 'node:child_process';
 import { createSecretKey, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -15,7 +15,8 @@ import {
 import { connectRedis } from '../dist/esm/redis/connect-redis.js';
 import { RedisStores } from '../dist/esm/redis/redis-stores.js';
 
-const USERS = Number(process.argv[2] ?? 10_000);
+const [, , count = '10000', ...serverOptions] = process.argv;
+const USERS = Number(count);
 const AT_ONCE = 100;
 
 const probe = createServer().listen(0, '127.0.0.1');
@@ -25,7 +26,7 @@ probe.close();
 await once(probe, 'close');
 const server = spawn(
   'redis-server',
-  ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'],
+  ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', ...serverOptions],
   { stdio: ['ignore', 'pipe', 'inherit'] },
 );
 await new Promise((resolve, reject) => {

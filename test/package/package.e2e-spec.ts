@@ -47,9 +47,13 @@ describe('the packed package in an empty Nest project', () => {
 
   beforeAll(async () => {
     project = mkdtempSync(join(tmpdir(), 'nestjs-ws-auth-'));
-    const { stdout } = await run('npm', ['pack', '--json', '--silent', '--pack-destination', project], {
-      cwd: ROOT,
-    });
+    const { stdout } = await run(
+      'npm',
+      ['pack', '--json', '--silent', '--ignore-scripts', '--pack-destination', project],
+      {
+        cwd: ROOT,
+      },
+    );
     const [{ filename }] = JSON.parse(stdout) as [{ filename: string }];
     const dependencies = Object.fromEntries(PROJECT_PACKAGES.map((name) => [name, installedVersion(name)]));
     const manifest = {

@@ -197,6 +197,8 @@ export class HandshakeAuthenticator {
     attempt.method = `refresh ${credential.kind}`;
     attempt.hasPresented = true;
     try {
+      if (!gateway.credentials.has(credential.kind))
+        throw unauthorized(attempt, 'credential_kind_not_accepted');
       const verified = await this.#verify(attempt, credential);
       if (userHashOfBasis(verified.basis) !== connection.grant.userHash) throw identitySwitch();
       if (!connection.isOpen) attempt.abort('client_gone');
@@ -210,6 +212,7 @@ export class HandshakeAuthenticator {
       // A connection of a session stays in it: otherwise a later logout would not find it.
       const isSameSession = !attempt.sessionId || grant.session?.id === attempt.sessionId;
       if (grant.principal.id !== connection.principal.id || !isSameSession) throw identitySwitch();
+      if (!hasRoles(grant.principal, gateway.roles)) throw new HandshakeRefused('forbidden', 'gateway_roles');
       this.#connections.renew(connection, grant, admitted.logTail, admitted.session?.remainingMs);
       this.#auditSuccess(attempt, connection, 'refreshed');
     } catch (error) {

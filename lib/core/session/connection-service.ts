@@ -179,8 +179,8 @@ export class ConnectionService {
   }
 
   /**
-   * True when the admission was decided without this entry. Ids of two partitions cannot be compared: what concerns everyone
-   * stands in the connection's own partition too, and what names it is carried out.
+   * True when the admission was decided without this entry. Ids of two partitions have no order: of an entry of another
+   * partition nobody can tell, so it counts as unseen. But one for everyone stands in the connection's own partition too.
    */
   #isUnseen(entry: RevocationEntry, connection: Connection): boolean {
     if (entry.partition !== this.#partitionOf(connection)) return entry.order.kind !== 'everyone';

@@ -3,7 +3,11 @@ import { CLOSE } from '../../../lib/core/close-code.js';
 import type { Connection, Grant } from '../../../lib/core/connection.js';
 import { StoreUnavailable } from '../../../lib/core/errors.js';
 import { newId } from '../../../lib/core/identifiers.js';
-import type { RevocationOrder } from '../../../lib/core/revocation/revocation-log.js';
+import type {
+  RevocationEntry,
+  RevocationListener,
+  RevocationOrder,
+} from '../../../lib/core/revocation/revocation-log.js';
 import type { SessionInit } from '../../../lib/core/session/session-service.js';
 import type { LiveSession } from '../../../lib/core/session/session.js';
 import type { Stores } from '../../../lib/core/stores.js';
@@ -565,7 +569,74 @@ describe('ConnectionService', () => {
       expect([core.wheel.size, core.connections.local()]).toEqual([0, []]);
     });
   });
+
+  describe('a store with several partitions (RD-04)', () => {
+    const everyone = { kind: 'everyone', issuedBefore: undefined } as const;
+    let log: ReturnType<typeof partitionedStores>;
+    beforeEach(() => {
+      log = partitionedStores();
+      build({ wrapStores: (stores) => log.wrap(stores) });
+    });
+
+    const entryOf = (user: string, id: string, order: RevocationOrder): RevocationEntry => {
+      const cut = core.clock() + 1_000;
+      return { partition: core.hashOf(user), id, order, cut, cutInclusive: false, reason: 'test' };
+    };
+
+    const openWith = (logTail: string, change: Partial<Grant> = {}): Connection =>
+      core.connections.open(
+        newId(),
+        HANDSHAKE,
+        grantOf({ userHash: core.hashOf('u1'), ...change }),
+        logTail,
+        undefined,
+      );
+
+    it('ends everyone of a partition by the entry in that partition, wherever the ids of the others are', () => {
+      const [admittedBefore, admittedAfter] = [openWith('500-0'), openWith('502-0')];
+      expect(log.tell(entryOf('u2', '900-0', everyone))).toBe(0);
+      expect([admittedBefore.isOpen, admittedAfter.isOpen]).toEqual([true, true]);
+      expect(log.tell(entryOf('u1', '501-0', everyone))).toBe(1);
+      expect([admittedBefore.isOpen, admittedAfter.isOpen]).toEqual([false, true]);
+    });
+
+    it('holds an admission against the missed entries of its own partition only', () => {
+      log.tell(entryOf('u2', '900-0', everyone));
+      expect(openWith('500-0').isOpen).toBe(true);
+      log.tell(entryOf('u1', '501-0', everyone));
+      expect(openWith('500-0').isOpen).toBe(false);
+      expect(openWith('501-0').isOpen).toBe(true);
+    });
+
+    it('ends the connections of a token that was named with another user, in whose partition the order stands', () => {
+      const connection = openWith('500-0', { tokenHash: 'token-1' });
+      const userHash = core.hashOf('u2');
+      const order = { kind: 'token', tokenHash: 'token-1', userHash, rememberMs: 1_000 } as const;
+      expect(log.tell(entryOf('u2', '100-0', order))).toBe(1);
+      expect(connection.isOpen).toBe(false);
+    });
+  });
 });
+
+/** Stores with a log for each user, whose entries the test makes itself. */
+function partitionedStores(): { tell(entry: RevocationEntry): number; wrap(stores: Stores): Stores } {
+  let tell: RevocationListener = () => 0;
+  return {
+    tell: (entry) => tell(entry),
+    wrap: (stores) => ({
+      ...withAdmissions(stores, (_, admit) => admit()),
+      revocations: {
+        append: (order, reason) => stores.revocations.append(order, reason),
+        follow: (listener) => {
+          tell = listener;
+        },
+        partitionOf: (userHash) => userHash,
+        isRevoked: (credential) => stores.revocations.isRevoked(credential),
+        acknowledgements: (entry, waitMs) => stores.revocations.acknowledgements(entry, waitMs),
+      },
+    }),
+  };
+}
 
 /** Stores whose log tells nobody, and whose sessions cannot be asked while `failure` is set. */
 function deafStores(): { failure: Error | undefined; wrap(stores: Stores): Stores } {
