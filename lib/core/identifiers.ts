@@ -69,9 +69,12 @@ export function tokenHashOf(issuer: string, tokenId: string): string {
   return shortHash(`${issuer.length}:${issuer}${tokenId}`);
 }
 
-/** The id of a node: new at every process start, so that what an earlier process registered is never mistaken for ours. */
+/**
+ * The id of a node: new at every process start, so that what an earlier process registered is never mistaken for ours. Ten
+ * characters: with a session id and a time behind it, it stays below the 64 bytes up to which Redis packs a hash.
+ */
 export function newNodeId(): string {
-  return randomBytes(8).toString('base64url');
+  return randomBytes(7).toString('base64url');
 }
 
 /** A connection or correlation id: 72 random bits, 12 URL-safe characters. Unique, and no secret. */

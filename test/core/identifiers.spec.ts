@@ -198,7 +198,7 @@ describe('newId', () => {
 
 describe('newNodeId', () => {
   it('is another at every start', () => {
-    expect(newNodeId()).toMatch(/^[A-Za-z0-9_-]{11}$/);
+    expect(newNodeId()).toMatch(/^[A-Za-z0-9_-]{10}$/);
     expect(newNodeId()).not.toBe(newNodeId());
   });
 });
