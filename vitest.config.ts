@@ -1,5 +1,15 @@
 import { defineConfig } from 'vitest/config';
 
+/** What starts several servers and waits for their failovers: run by `npm run test:failover`. */
+const SEVERAL_SERVERS = [
+  'test/redis/redis-cluster.spec.ts',
+  'test/redis/redis-sentinel.spec.ts',
+  'test/fault/cluster.fault-spec.ts',
+  'test/fault/node-death.fault-spec.ts',
+  'test/fault/outage.fault-spec.ts',
+  'test/fault/sentinel.fault-spec.ts',
+];
+
 export default defineConfig({
   test: {
     reporters: ['default', './tools/count-reporter.mjs'],
@@ -10,6 +20,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.spec.ts'],
+          exclude: [...SEVERAL_SERVERS],
           setupFiles: ['test/support/setup.ts'],
           testTimeout: 20_000,
         },
@@ -29,9 +40,21 @@ export default defineConfig({
         test: {
           name: 'fault',
           include: ['test/fault/**/*.fault-spec.ts'],
+          exclude: [...SEVERAL_SERVERS],
           setupFiles: ['test/support/setup.ts'],
           testTimeout: 60_000,
           hookTimeout: 30_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'failover',
+          include: [...SEVERAL_SERVERS],
+          setupFiles: ['test/support/setup.ts'],
+          testTimeout: 90_000,
+          hookTimeout: 60_000,
           fileParallelism: false,
         },
       },

@@ -88,14 +88,13 @@ function makeEntry(parts: {
 export function assumedEntry(
   order: RevocationOrder,
   reason: string,
-  partition: string,
+  place: { partition: string; id: string },
   serverMs: number,
 ): RevocationEntry {
   const asked = order.kind === 'user' || order.kind === 'everyone' ? order.issuedBefore : undefined;
   const untilNow = order.kind === 'user' ? serverMs : order.kind === 'everyone' ? serverMs + 1 : undefined;
   return Object.freeze({
-    partition,
-    id: `${Math.trunc(serverMs)}-0`,
+    ...place,
     order,
     cut: asked ?? untilNow,
     cutInclusive: order.kind === 'user' && asked === undefined,

@@ -77,6 +77,7 @@ export class RedisRevocationLog implements RevocationLog {
 
   async append(order: RevocationOrder, reason: string): Promise<RevocationReceipt> {
     const nonce = randomBytes(12).toString('base64url');
+    const orderedAt = this.#clock();
     this.#answers.open(nonce);
     const partitions = this.#partitionsOf(order);
     const outcomes = await Promise.allSettled(
@@ -96,7 +97,7 @@ export class RedisRevocationLog implements RevocationLog {
         const { entry, previous } = taken;
         this.feed.noteOwn({ previous, nonce, issuer: this.#redis.node, entry });
       } else if (KEPT.has(order.kind)) {
-        this.#keep(order, reason, nonce, partition);
+        this.#keep({ order, reason, nonce, partition, orderedAt });
       }
     });
     this.#answers.expect(nonce, asked);
@@ -183,12 +184,19 @@ export class RedisRevocationLog implements RevocationLog {
   }
 
   /** Applied here at once, under a place in the log that it may get; given again until the store has taken it. */
-  #keep(order: RevocationOrder, reason: string, nonce: string, partition: string): void {
-    const { node } = this.#redis;
-    const now = this.#redis.latestServerTime(this.#clock(), partition);
-    const entry = assumedEntry(order, reason, partition, now);
+  #keep(kept: {
+    order: RevocationOrder;
+    reason: string;
+    nonce: string;
+    partition: string;
+    orderedAt: number;
+  }): void {
+    const { order, reason, nonce, partition, orderedAt } = kept;
+    const id = `${Math.trunc(this.#redis.latestServerTime(this.#clock(), partition))}-0`;
+    const cut = this.#redis.latestServerTime(orderedAt, partition);
+    const entry = assumedEntry(order, reason, { partition, id }, cut);
     for (const listener of this.#listeners) listener(entry);
-    this.#retries.add({ previous: undefined, nonce, issuer: node, entry });
+    this.#retries.add({ previous: undefined, nonce, issuer: this.#redis.node, entry });
   }
 
   /** Applies an entry here, and tells the node that gave the order what came of it. */

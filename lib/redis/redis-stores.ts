@@ -61,6 +61,13 @@ export class RedisStores implements Stores {
       clock,
       onError,
     });
+    // A store that has lost what it knew has lost the lease too: without it the other nodes take this one for dead.
+    this.revocations.follow(
+      () => 0,
+      async () => {
+        if (!this.#isStopped) await this.#lease.renew();
+      },
+    );
   }
 
   get freshAt(): number {

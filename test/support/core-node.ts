@@ -30,6 +30,8 @@ export interface CoreNodeInit {
   readonly port: number;
   /** Another port for the subscriber, such as that of a relay. */
   readonly subscriberPort?: number;
+  /** Another port for scripts and reads. */
+  readonly commandsPort?: number;
   /** Another port for revocations. */
   readonly revocationsPort?: number;
   readonly prefix?: string;
@@ -125,7 +127,7 @@ export class CoreNode {
 
   /** A node that has not started its stores. */
   static build(init: CoreNodeInit): CoreNode {
-    const { port, subscriberPort = port, revocationsPort = port, redis } = init;
+    const { port, commandsPort = port, subscriberPort = port, revocationsPort = port, redis } = init;
     const connect = (options: object, to: number): RedisClient => {
       const client = new Redis({
         host: '127.0.0.1',
@@ -138,7 +140,7 @@ export class CoreNode {
     };
     return new CoreNode(
       {
-        commands: connect(COMMAND_OPTIONS, port),
+        commands: connect(COMMAND_OPTIONS, commandsPort),
         revocations: connect(REVOCATION_OPTIONS, revocationsPort),
         subscriber: connect(SUBSCRIBER_OPTIONS, subscriberPort),
       },

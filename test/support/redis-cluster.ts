@@ -59,9 +59,18 @@ async function startNode(nodeTimeoutMs: number): Promise<ClusterNode> {
   // A port of its own for the bus: the usual one, 10,000 above the other, may be taken or not exist.
   const busPort = await freePort();
   const server = await startRedis(
-    ...['--cluster-enabled', 'yes', '--cluster-port', `${busPort}`],
-    ...['--cluster-node-timeout', `${nodeTimeoutMs}`, '--cluster-require-full-coverage', 'no'],
-    ...['--repl-diskless-sync-delay', '0', '--cluster-replica-validity-factor', '0'],
+    '--cluster-enabled',
+    'yes',
+    '--cluster-port',
+    `${busPort}`,
+    '--cluster-node-timeout',
+    `${nodeTimeoutMs}`,
+    '--cluster-require-full-coverage',
+    'no',
+    '--cluster-replica-validity-factor',
+    '0',
+    '--repl-diskless-sync-delay',
+    '0',
   );
   busPorts.set(server, busPort);
   const admin = new Redis({ port: server.port, host: HOST, commandTimeout: 1_000, maxRetriesPerRequest: 0 });

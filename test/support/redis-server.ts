@@ -25,10 +25,23 @@ export interface RedisServer {
 export async function startRedis(...args: string[]): Promise<RedisServer> {
   const port = await freePort();
   const folder = mkdtempSync(join(tmpdir(), 'redis-'));
-  const options = ['--port', `${port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder];
+  const options = [
+    '--port',
+    `${port}`,
+    '--bind',
+    '127.0.0.1',
+    '--save',
+    '',
+    '--appendonly',
+    'no',
+    '--dir',
+    folder,
+  ];
   const child = spawn('redis-server', [...options, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
   await new Promise<void>((resolve, reject) => {
-    child.once('error', () => reject(new Error('no redis-server found; install it: sudo apt-get install -y redis-server')));
+    child.once('error', () =>
+      reject(new Error('no redis-server found; install it: sudo apt-get install -y redis-server')),
+    );
     child.once('exit', (code) => reject(new Error(`redis-server ended with ${code}`)));
     child.stdout.on('data', (chunk: Buffer) => chunk.toString().includes('Ready to accept') && resolve());
   });

@@ -1,11 +1,13 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
+/** What a dead path swallows. */
+type Swallowed = 'nothing' | 'replies' | 'everything';
+
 interface Path {
   readonly client: Socket;
   readonly server: Socket;
-  /** Open, and swallowing every byte. */
-  isDead: boolean;
+  swallows: Swallowed;
 }
 
 /** Stands between a client and a server, and can play a path that is dead: nothing arrives, and nobody is told. */
@@ -13,7 +15,7 @@ export class TcpRelay {
   readonly #server: Server;
   readonly #target: number;
   readonly #paths = new Set<Path>();
-  #isDead = false;
+  #swallows: Swallowed = 'nothing';
   /** How many connections were made through it. */
   opened = 0;
 
@@ -33,15 +35,15 @@ export class TcpRelay {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** Swallows every byte from now on, of new connections too. */
-  swallow(): void {
-    this.#isDead = true;
-    for (const path of this.#paths) path.isDead = true;
+  /** Swallows from now on, of new connections too. */
+  swallow(what: Swallowed = 'everything'): void {
+    this.#swallows = what;
+    for (const path of this.#paths) path.swallows = what;
   }
 
   /** New connections lead to the server again; those that are dead stay dead. */
   heal(): void {
-    this.#isDead = false;
+    this.#swallows = 'nothing';
   }
 
   async stop(): Promise<void> {
@@ -56,7 +58,7 @@ export class TcpRelay {
   #join(client: Socket): void {
     this.opened += 1;
     const server = connect(this.#target, '127.0.0.1');
-    const path: Path = { client, server, isDead: this.#isDead };
+    const path: Path = { client, server, swallows: this.#swallows };
     this.#paths.add(path);
     this.#forward(path, client, server);
     this.#forward(path, server, client);
@@ -64,7 +66,8 @@ export class TcpRelay {
 
   #forward(path: Path, from: Socket, to: Socket): void {
     from.on('data', (chunk) => {
-      if (!path.isDead) to.write(chunk);
+      if (path.swallows === 'nothing' || (path.swallows === 'replies' && from === path.client))
+        to.write(chunk);
     });
     from.on('error', () => {});
     from.on('close', () => {

@@ -69,7 +69,8 @@ export class RevocationService {
    *
    * @throws {WsAuthError} `invalid_selector` when the selector does not name exactly one thing
    * @throws {TokenRejected} when `token` is a JWT that does not verify: who may revoke a token must hold it
-   * @throws {StoreUnavailable} when the store did not take the revocation; the sockets of this node may be closed already
+   * @throws {StoreUnavailable} when the store did not take the revocation. The sockets of this node are closed all the same,
+   * and the revocation is given again in the background, as of the time of this call, until the store has it
    */
   async revoke(selector: RevocationSelector): Promise<RevocationResult> {
     const order = await this.#orderOf(selector);

@@ -85,8 +85,9 @@ elseif kind == 'rotate' then
     redis.call('PEXPIRE', new, left)
     redis.call('DEL', old)
     local score = redis.call('ZSCORE', KEYS[5], ARGV[11]) or now
-    redis.call('ZREM', KEYS[5], ARGV[11])
+    -- In this order: without a member the index would be gone, and its expiry with it.
     redis.call('ZADD', KEYS[5], score, ARGV[12])
+    redis.call('ZREM', KEYS[5], ARGV[11])
     local registered = redis.call('HGETALL', KEYS[7])
     for index = 1, #registered, 2 do
       local node, sid, at = string.match(registered[index + 1], '^([^|]*)|([^|]*)|(.*)$')

@@ -77,6 +77,14 @@ describe('entryConcerns', () => {
     ]);
   });
 
+  it('"rights" that are asserted again do not concern sessions that are newer (SE-09)', () => {
+    const order = { kind: 'rights', userHash: USER, sessionId: undefined, roles: [], scopes: [] } as const;
+    const { createdAt } = session;
+    expect(concerned(entryOf(order, createdAt))[0]).toBe(true);
+    expect(concerned(entryOf(order, createdAt - 1))[0]).toBe(false);
+    expect(concerned(entryOf(order))[0]).toBe(true);
+  });
+
   it('"everyone" concerns what anybody was granted before the cut', () => {
     const order = { kind: 'everyone', issuedBefore: undefined } as const;
     expect(concerned(entryOf(order, LOGIN + 1))).toEqual([true, true, true]);

@@ -17,6 +17,13 @@ describe('RecentEntries', () => {
     expect(recent.after('0', '999-0')).toEqual([]);
   });
 
+  it('finds an entry that came in before an earlier one (SE-03, SE-04)', () => {
+    const recent = new RecentEntries();
+    for (const id of ['100-0', '102-0', '101-0']) recent.add(entry(id));
+    expect(recent.after('0', '101-0')!.map(({ id }) => id)).toEqual(['102-0']);
+    expect(recent.after('0', '100-0')!.map(({ id }) => id)).toEqual(['101-0', '102-0']);
+  });
+
   it('answers nothing while nothing was added', () => {
     expect(new RecentEntries().after('0', '0-0')).toEqual([]);
   });

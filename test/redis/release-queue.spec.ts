@@ -1,0 +1,55 @@
+import { describe, expect, it } from 'vitest';
+import { ReleaseQueue, type Place } from '../../lib/redis/release-queue.js';
+
+/** A queue in front of a store that is away for some, and a record of what it was asked. */
+function setUp() {
+  const asked: string[] = [];
+  const away = new Set<string>();
+  const queue = new ReleaseQueue(async ({ id }: Place) => {
+    asked.push(id);
+    if (away.has(id)) throw new Error('away');
+  });
+  const add = (count: number, prefix = 'c'): void => {
+    for (let index = 0; index < count; index += 1) queue.add({ id: `${prefix}${index}`, userHash: 'user' });
+  };
+  return { asked, away, queue, add };
+}
+
+describe('ReleaseQueue', () => {
+  it('keeps a place until the store has taken it back (SE-07)', async () => {
+    const { away, queue, add } = setUp();
+    add(3);
+    away.add('c1');
+    await queue.flush();
+    expect(queue.size).toBe(1);
+    away.clear();
+    await queue.flush();
+    expect(queue.size).toBe(0);
+  });
+
+  it('asks in slices, and no more once one has failed', async () => {
+    const { asked, away, queue, add } = setUp();
+    add(1_200);
+    away.add('c0');
+    await queue.flush();
+    expect(asked).toHaveLength(500);
+    away.clear();
+    await queue.flush();
+    expect(queue.size).toBe(0);
+    expect(new Set(asked).size).toBe(1_200);
+  });
+
+  it('asks once for a place that is given back twice', async () => {
+    const { asked, queue, add } = setUp();
+    add(1);
+    add(1);
+    await queue.flush();
+    expect(asked).toEqual(['c0']);
+  });
+
+  it('is bounded', () => {
+    const { queue, add } = setUp();
+    add(100_500);
+    expect(queue.size).toBe(100_000);
+  });
+});
