@@ -81,6 +81,7 @@ describe('the page of the two nodes', () => {
 
   it('works as well the other way round: served by B, it closes the socket on A (SE-01)', async () => {
     await page.goto(sample.originOf('B'));
+    await page.locator('#enter:enabled').waitFor();
     expect(await texts('#who', '#leave')).toEqual([
       '1. Log in at node B, which serves this page',
       '3. Log out at node B',
