@@ -12,6 +12,8 @@ export default class CountReporter {
         else failed += 1;
       }
       if (module.errors().length > 0) failed += 1;
+      // A hook that fails leaves its tests skipped: that is no pass.
+      for (const suite of module.children.allSuites()) failed += suite.errors().length;
     }
     failed += errors.length;
     this.line = `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;

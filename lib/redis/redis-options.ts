@@ -71,6 +71,8 @@ export function clusterOptions(redisOptions: object): object {
     slotsRefreshInterval: 1_000,
     scaleReads: 'master',
     clusterRetryStrategy: (times: number): number => Math.min(50 * times, 500),
+    // A node that is gone may never come back: its connection ends, and the next look at the slots tells.
+    clusterNodeRetryStrategy: null,
     redisOptions,
   };
 }
