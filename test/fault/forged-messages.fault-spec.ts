@@ -28,8 +28,11 @@ describe('messages that no node has sent', () => {
     await server.stop();
   });
 
+  let count = 0;
+  /** A message that is right, and later than anything seen, but for what a test changes of it. */
   const message = (change: Record<number, unknown> = {}): string => {
-    const parts: unknown[] = ['0', '1-1', '0-0|x', 'nonce', '{"kind":"everyone"}', '0', '', 'test', ''];
+    const id = `${Date.now()}-${(count += 1)}`;
+    const parts: unknown[] = ['0', id, '', `nonce-${count}`, '{"kind":"everyone"}', '0', '', 'test', ''];
     for (const [index, value] of Object.entries(change)) parts[Number(index)] = value;
     return JSON.stringify(parts);
   };
@@ -103,14 +106,14 @@ describe('messages that no node has sent', () => {
     for (const node of nodes) {
       for (const text of [...garbage, ...answers]) await admin.publish(`ws:ack:${node.node}`, text);
     }
-    for (const text of garbage)
-      await admin.xadd('ws:{0}:log', '*', 'k', 'forged', 'o', text.slice(0, 70_000));
+    const rows = [...garbage, ...orders(userHash).map((order) => JSON.stringify(order))];
+    for (const text of rows) await admin.xadd('ws:{0}:log', '*', 'k', 'forged', 'o', text.slice(0, 70_000));
     const read = Date.now() + 1_100;
     await eventually(() => nodes.every((node) => node.stores.freshAt >= read));
     const open = connections.filter(({ connection }) => connection.isOpen);
     const roles = new Set(connections.flatMap(({ connection }) => connection.principal.roles));
     console.log(
-      `${garbage.length} forged messages and rows, ${answers.length} forged answers: ${open.length} of ${connections.length} connections open`,
+      `${garbage.length} forged messages, ${rows.length} forged rows, ${answers.length} forged answers: ${open.length} of ${connections.length} connections open`,
     );
     expect(open).toHaveLength(2 * USERS);
     expect([...roles]).toEqual(['member']);
