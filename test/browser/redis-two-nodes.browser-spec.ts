@@ -44,6 +44,8 @@ describe('the page of the two nodes', () => {
 
   async function connect(name: 'A' | 'B'): Promise<void> {
     await page.click(`#connect-${name}`);
+    // Not the log: what an earlier connection wrote stays in it.
+    await page.locator(`#state-${name}`, { hasText: /^connected$/ }).waitFor();
     await line(name, 'auth.ok');
   }
 
@@ -58,6 +60,7 @@ describe('the page of the two nodes', () => {
     await page.click('#logout');
     for (const name of NAMES) await line(name, 'closed 4410 revoked');
     await page.locator('#answer', { hasText: '{ sockets: 2, nodes: 2, pending: 0 }' }).waitFor();
+    await page.locator('#user', { hasText: 'logged out' }).waitFor();
     expect(await texts('#state-A', '#state-B', '#user')).toEqual([
       'closed 4410',
       'closed 4410',
