@@ -1,4 +1,5 @@
 export type { AuditEvent, AuditEventName, AuditOutcome } from './core/audit/audit-event.js';
+export type { AuditOptions } from './core/audit/audit-options.js';
 export { CLOSE, type CloseCode, type CloseCodeScheme } from './core/close-code.js';
 export type { Connection, Handshake } from './core/connection.js';
 export {
@@ -16,35 +17,30 @@ export {
   type TicketBinding,
   type WsAuthErrorCode,
 } from './core/errors.js';
+export type { CredentialKind } from './core/handshake/credential-kind.js';
+export type { FirstMessageOptions } from './core/handshake/first-message-options.js';
+export type { BrowserRefusal, HandshakeOptions } from './core/handshake/handshake-options.js';
 export type { JwtAlgorithm, JwtKeyMaterial, JwtOptions } from './core/handshake/jwt-options.js';
+export type { ProxyOptions } from './core/handshake/proxy-options.js';
+export type { LifetimeOptions } from './core/lifetime/lifetime-options.js';
 export type { ExceptionCode, ExceptionData } from './core/message/exception-frame.js';
-export {
-  DEFAULT_OPTIONS,
-  type AuditOptions,
-  type BrowserRefusal,
-  type ConnectionOptions,
-  type CredentialKind,
-  type FirstMessageOptions,
-  type HandshakeOptions,
-  type LifetimeOptions,
-  type MessageOptions,
-  type ProxyOptions,
-  type SessionOptions,
-  type StoreOutageOptions,
-  type TicketOptions,
-  type WsAuthOptions,
-} from './core/options.js';
+export type { MessageOptions } from './core/message/message-options.js';
+export { DEFAULT_OPTIONS, type WsAuthOptions } from './core/options.js';
 export type { Principal, PrincipalInit } from './core/principal.js';
 export type { RevocationResult } from './core/revocation/revocation-log.js';
 export type { RevocationSelector, TokenReference } from './core/revocation/revocation-service.js';
+export type { ConnectionOptions } from './core/session/connection-options.js';
 export { Connections as WsConnections, type ConnectionSelector } from './core/session/connections.js';
 export type { CookieOptions } from './core/session/cookie-options.js';
 export type { LiveSession, Session } from './core/session/session.js';
+export type { SessionOptions } from './core/session/session-options.js';
 export {
   SessionService as WsSessionService,
   type IssuedSession,
   type SessionInit,
 } from './core/session/session-service.js';
+export type { StoreOutageOptions } from './core/store-outage-options.js';
+export type { TicketOptions } from './core/ticket/ticket-options.js';
 export {
   TicketService as WsTicketService,
   type IssuedTicket,

@@ -1,6 +1,6 @@
 import type { AuditRecord } from './audit/audit-event.js';
 import type { CloseCode } from './close-code.js';
-import type { CredentialKind } from './options.js';
+import type { CredentialKind } from './handshake/credential-kind.js';
 import { narrowPrincipal, type Narrowing, type Principal } from './principal.js';
 import { principalOfSession, type Session } from './session/session.js';
 

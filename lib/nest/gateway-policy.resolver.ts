@@ -1,7 +1,9 @@
 import type { GatewayPolicy } from '../core/handshake/gateway-policy.js';
 import { OriginPolicy } from '../core/handshake/origin-policy.js';
 import { describeValue } from '../core/option-rules.js';
-import { isSubprotocol, type CredentialKind, type ResolvedOptions } from '../core/options.js';
+import type { CredentialKind } from '../core/handshake/credential-kind.js';
+import { isSubprotocol } from '../core/handshake/subprotocol.js';
+import type { ResolvedOptions } from '../core/options.js';
 import type { DeclaredGateway } from './declared-gateway.js';
 
 const KNOWN_KEYS = ['origins', 'credentials', 'missingOrigin', 'protocols', 'refuseBrowsersWith'];

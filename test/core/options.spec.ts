@@ -1,10 +1,10 @@
 import { createSecretKey, generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { WsAuthOptionsError } from '../../lib/core/errors.js';
+import { CREDENTIAL_KINDS } from '../../lib/core/handshake/credential-kind.js';
+import { isSubprotocol } from '../../lib/core/handshake/subprotocol.js';
 import {
-  CREDENTIAL_KINDS,
   DEFAULT_OPTIONS,
-  isSubprotocol,
   resolveOptions,
   type ResolvedOptions,
   type WsAuthOptions,
@@ -98,8 +98,28 @@ describe('resolveOptions', () => {
           maxWaitingPerAddress: 20,
         },
         connections: { maxPerSession: 20, maxPerUser: 50, onLimit: 'reject' },
-        message: { maxPayloadBytes: 65_536 },
-        lifetime: { maxMs: 43_200_000, closeGraceMs: 2_000 },
+        message: {
+          maxPayloadBytes: 65_536,
+          maxFragments: 64,
+          maxBufferedChunks: 1_024,
+          fragmentTimeoutMs: 10_000,
+          maxControlFramesPerSecond: 10,
+          compression: false,
+          maxDepth: 32,
+          maxNodes: 10_000,
+          concurrency: 1,
+          maxQueued: 32,
+          outbound: { highWaterBytes: 262_144, maxBytes: 1_048_576, whenSlow: 'drop' },
+        },
+        lifetime: {
+          maxMs: 43_200_000,
+          idleMs: 900_000,
+          pingIntervalMs: 30_000,
+          pongTimeoutMs: 10_000,
+          revalidateMs: 60_000,
+          drainMs: 20_000,
+          closeGraceMs: 2_000,
+        },
         proxy: { trusted: [], ipv6Prefix: 64 },
         audit: { log: true },
         warnings: [],
@@ -226,7 +246,8 @@ describe('resolveOptions', () => {
     });
 
     it.each(counts.map(([path]) => path))('refuses 1.5, -1, "10" and Infinity as %s', (path) => {
-      for (const value of [1.5, -1, '10', Number.POSITIVE_INFINITY]) {
+      const mayBeInfinite = path === 'message.concurrency';
+      for (const value of [1.5, -1, '10', ...(mayBeInfinite ? [] : [Number.POSITIVE_INFINITY])]) {
         const described = typeof value === 'string' ? `"${value}"` : String(value);
         const [sentence] = problemsOf(nest(path, value));
         expect(sentence).toMatch(
@@ -234,6 +255,11 @@ describe('resolveOptions', () => {
         );
         expect(sentence).toContain(`received ${described}`);
       }
+    });
+
+    it('takes Infinity as message.concurrency, and false as lifetime.idleMs', () => {
+      expect(resolve({ message: { concurrency: Infinity } }).message.concurrency).toBe(Infinity);
+      expect(resolve({ lifetime: { idleMs: false } }).lifetime.idleMs).toBe(false);
     });
 
     it.each(flags.map(([path]) => path))('refuses "false" and 0 as %s', (path) => {

@@ -2,7 +2,7 @@ import { CLOSE, type CloseCode } from '../close-code.js';
 import type { Connection } from '../connection.js';
 import type { Deadline, DeadlineWheel } from '../lifetime/deadline-wheel.js';
 import { frame } from '../message/envelope.js';
-import type { FirstMessageOptions } from '../options.js';
+import type { FirstMessageOptions } from './first-message-options.js';
 import { isReservedFrame, readAuthFrame } from './auth-frame.js';
 import type { PresentedCredential } from './credential-reader.js';
 import { HandshakeRefused } from './refusal.js';

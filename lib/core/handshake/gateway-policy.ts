@@ -1,4 +1,5 @@
-import type { BrowserRefusal, CredentialKind } from '../options.js';
+import type { CredentialKind } from './credential-kind.js';
+import type { BrowserRefusal } from './handshake-options.js';
 import type { MissingOriginPolicy, OriginPolicy } from './origin-policy.js';
 
 /** What one path demands of a handshake: the module's defaults, narrowed by the gateways on it. */

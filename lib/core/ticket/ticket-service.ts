@@ -11,7 +11,7 @@ import {
   WsAuthError,
 } from '../errors.js';
 import { newTicket, parseTicket, userHashOf, userHashOfSession } from '../identifiers.js';
-import { MAX_TICKET_TTL_MS } from '../options.js';
+import { MAX_TICKET_TTL_MS } from './ticket-options.js';
 import {
   createPrincipal,
   isNameList,

@@ -1,4 +1,5 @@
-import type { BrowserRefusal, CredentialKind } from '../../core/options.js';
+import type { CredentialKind } from '../../core/handshake/credential-kind.js';
+import type { BrowserRefusal } from '../../core/handshake/handshake-options.js';
 
 /** What a gateway narrows of the module's defaults. Everything that is left out is as `forRoot()` says. */
 export interface WsAuthPolicy {

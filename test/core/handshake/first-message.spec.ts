@@ -9,7 +9,8 @@ import {
 } from '../../../lib/core/handshake/first-message.js';
 import { HandshakeRefused, type RefusalCode } from '../../../lib/core/handshake/refusal.js';
 import { DeadlineWheel } from '../../../lib/core/lifetime/deadline-wheel.js';
-import { DEFAULT_OPTIONS, type FirstMessageOptions } from '../../../lib/core/options.js';
+import type { FirstMessageOptions } from '../../../lib/core/handshake/first-message-options.js';
+import { DEFAULT_OPTIONS } from '../../../lib/core/options.js';
 import { fakeClock } from '../../support/fake-clock.js';
 
 /** A socket that remembers what was done to it, in order. */
