@@ -41,6 +41,8 @@ export {
 } from './core/session/session-service.js';
 export type { StoreOutageOptions } from './core/store-outage-options.js';
 export type { TicketOptions } from './core/ticket/ticket-options.js';
+export type { ThrottledMessage, ThrottleKeyFunction, ThrottleLimit } from './core/throttle/throttle-limit.js';
+export type { RateOptions, ThrottleOptions } from './core/throttle/throttle-options.js';
 export {
   TicketService as WsTicketService,
   type IssuedTicket,
@@ -53,7 +55,9 @@ export { WsConnection, WsHandshake, WsPrincipal, WsSession } from './nest/decora
 export type { WsAuthPolicy, WsPublicPolicy } from './nest/decorators/ws-auth-policy.js';
 export { WsAuth } from './nest/decorators/ws-auth.decorator.js';
 export { WsPublic } from './nest/decorators/ws-public.decorator.js';
+export { WsConcurrency } from './nest/decorators/ws-concurrency.decorator.js';
 export { WsRoles } from './nest/decorators/ws-roles.decorator.js';
+export { SkipWsThrottle, WsThrottle } from './nest/decorators/ws-throttle.decorator.js';
 export type { MessageParser } from './nest/message-dispatcher.js';
 export { WsAuthAdapter, type WsAuthAdapterOptions } from './nest/ws-auth.adapter.js';
 export type { CallerAnswer, WsAuthControllerOptions } from './nest/ws-auth-controller-options.js';

@@ -28,6 +28,8 @@ export const CLOSE = {
   forbidden: { code: 4403, word: 'forbidden' },
   /** No credential in time. Reconnect, with back-off. */
   authTimeout: { code: 4408, word: 'auth_timeout' },
+  /** No application message for too long. Reconnect on the next send, or when visible. */
+  idleTimeout: { code: 4408, word: 'idle_timeout' },
   /** Pushed out by a newer connection of the same user or session. Stop, and tell the user. */
   replaced: { code: 4409, word: 'replaced' },
   /** This user or session has all the connections it may have. Stop, and tell the user. */

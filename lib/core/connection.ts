@@ -1,6 +1,8 @@
 import type { AuditRecord } from './audit/audit-event.js';
 import type { CloseCode } from './close-code.js';
 import type { CredentialKind } from './handshake/credential-kind.js';
+import type { HeartbeatPeer } from './lifetime/heartbeat.js';
+import type { SocketWatch, WatchedSocket } from './lifetime/socket-watch.js';
 import { narrowPrincipal, type Narrowing, type Principal } from './principal.js';
 import { principalOfSession, type Session } from './session/session.js';
 
@@ -23,11 +25,13 @@ export interface Handshake {
 }
 
 /** What a connection writes to. */
-export interface ConnectionTransport {
+export interface ConnectionTransport extends HeartbeatPeer {
   /** Sends a text frame. */
   send(text: string): void;
   /** Sends Close and cuts the socket after the grace. */
   close(code: number, reason: string): void;
+  /** Cuts the socket. */
+  terminate(): void;
 }
 
 /** Why a connection ends. */
@@ -48,7 +52,7 @@ export interface Grant {
   readonly tokenHash: string | undefined;
   /** Unix ms of the login or of the token's issue: revocations "from before" are compared with it. */
   readonly authenticatedAt: number;
-  /** Unix ms at which the connection ends. */
+  /** Unix ms at which the credential or its session ends; infinite where neither does. */
   readonly expiresAt: number;
 }
 
@@ -72,11 +76,12 @@ type State = 'open' | 'fenced' | 'closed';
  * {@link fence} was called nothing is dispatched to or sent from this connection, whatever its socket is doing
  * (requirement SE-02).
  */
-export class Connection {
+export class Connection implements WatchedSocket {
   readonly id: string;
   readonly handshake: Handshake;
   /** Unix ms at which it was admitted. */
   readonly openedAt: number;
+  readonly #lifeEndsAt: number;
   #grant: Grant;
   #principal: Principal;
   #state: State = 'open';
@@ -88,11 +93,19 @@ export class Connection {
   lastMessageAt: number;
   /** @internal the last entry of the revocation log that the store's decision has seen: only later ones concern it */
   seenUpTo = '0-0';
+  /** @internal when it ends by time; set as long as a service knows it */
+  watch: SocketWatch | undefined;
+  /** @internal the next message must be told as a use of the session */
+  tellsNextUse = false;
 
-  /** @internal connections are made by a handshake */
-  constructor(id: string, handshake: Handshake, grant: Grant, now: number) {
+  /**
+   * @internal connections are made by a handshake
+   * @param maxMs its longest life
+   */
+  constructor(id: string, handshake: Handshake, grant: Grant, now: number, maxMs = Infinity) {
     this.id = id;
     this.handshake = handshake;
+    this.#lifeEndsAt = now + maxMs;
     this.#grant = grant;
     this.#principal = grant.principal;
     this.openedAt = now;
@@ -116,7 +129,7 @@ export class Connection {
 
   /** Unix ms at which the credential, the session or the longest life of a connection ends it. */
   get expiresAt(): number {
-    return this.#grant.expiresAt;
+    return Math.min(this.#grant.expiresAt, this.#lifeEndsAt);
   }
 
   /** False from the moment in which it was decided that the connection ends. */
@@ -132,6 +145,11 @@ export class Connection {
   /** @internal why it ended, or `undefined` while it is open or when the client left */
   get ending(): Ending | undefined {
     return this.#ending;
+  }
+
+  /** @internal */
+  get transport(): ConnectionTransport | undefined {
+    return this.#transport;
   }
 
   /** @internal what the audit log is told of this connection */
@@ -173,6 +191,11 @@ export class Connection {
   writeClose(code: number, reason: string): void {
     if (this.#transport) this.#transport.close(code, reason);
     else this.#unwrittenClose = [code, reason];
+  }
+
+  /** @internal Cuts the socket of a connection that was fenced. */
+  terminate(): void {
+    this.#transport?.terminate();
   }
 
   /** @internal The socket is gone. @returns false when that was known */

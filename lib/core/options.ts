@@ -67,6 +67,12 @@ import {
   type StoreOutageOptions,
 } from './store-outage-options.js';
 import {
+  THROTTLE_DEFAULTS,
+  resolveThrottleOptions,
+  type ResolvedThrottleOptions,
+  type ThrottleOptions,
+} from './throttle/throttle-options.js';
+import {
   TICKET_DEFAULTS,
   resolveTicketOptions,
   type ResolvedTicketOptions,
@@ -121,6 +127,7 @@ export interface WsAuthOptions {
   firstMessage?: FirstMessageOptions;
   connections?: ConnectionOptions;
   message?: MessageOptions;
+  throttle?: ThrottleOptions;
   lifetime?: LifetimeOptions;
   proxy?: ProxyOptions;
   audit?: AuditOptions;
@@ -149,6 +156,7 @@ export interface ResolvedOptions {
   readonly firstMessage: ResolvedFirstMessageOptions;
   readonly connections: ResolvedConnectionOptions;
   readonly message: ResolvedMessageOptions;
+  readonly throttle: ResolvedThrottleOptions;
   readonly lifetime: ResolvedLifetimeOptions;
   readonly proxy: ResolvedProxyOptions;
   readonly audit: ResolvedAuditOptions;
@@ -164,6 +172,7 @@ export const DEFAULT_OPTIONS = {
   firstMessage: FIRST_MESSAGE_DEFAULTS,
   connections: CONNECTION_DEFAULTS,
   message: MESSAGE_DEFAULTS,
+  throttle: THROTTLE_DEFAULTS,
   lifetime: LIFETIME_DEFAULTS,
   proxy: PROXY_DEFAULTS,
   audit: AUDIT_DEFAULTS,
@@ -238,6 +247,7 @@ export function resolveOptions(given: WsAuthOptions, environment: { production: 
     firstMessage: resolveFirstMessageOptions(given.firstMessage, problems),
     connections: resolveConnectionOptions(given.connections, problems),
     message: resolveMessageOptions(given.message, problems),
+    throttle: resolveThrottleOptions(given.throttle, problems),
     lifetime: resolveLifetimeOptions(given.lifetime, problems),
     proxy: resolveProxyOptions(given.proxy, problems),
     audit: resolveAuditOptions(given.audit, problems),

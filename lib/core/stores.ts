@@ -15,6 +15,8 @@ export interface Stores {
   readonly throttle: ThrottleStore;
   /** Unix ms of the last time at which this node is known to have heard of every revocation. */
   readonly freshAt: number;
+  /** The same for the revocations that concern one user: on a cluster the users of one master may be out of reach alone. */
+  freshAtOf(userHash: string): number;
   /** Resolves when the store can decide: connected, checked, and caught up with the log. */
   start(): Promise<void>;
   /** Gives everything back that this node holds. */

@@ -6,9 +6,9 @@ import type {
   RegisteredPlace,
 } from '../core/session/connection-registry.js';
 import { principalOfSession, type LiveSession } from '../core/session/session.js';
-import { GcraLimiter } from '../core/throttle/gcra.js';
 import type { Principal } from '../core/principal.js';
 import type { TicketRecord } from '../core/ticket/ticket-store.js';
+import type { MemoryRevocationLog } from './memory-revocation-log.js';
 import type { MemoryState, RegisteredConnection } from './memory-state.js';
 import type { MemoryTicketStore } from './memory-ticket-store.js';
 
@@ -25,11 +25,12 @@ interface Applicant {
 export class MemoryConnectionRegistry implements ConnectionRegistry {
   readonly #state: MemoryState;
   readonly #tickets: MemoryTicketStore;
-  readonly #rates = new Map<string, GcraLimiter>();
+  readonly #log: MemoryRevocationLog;
 
-  constructor(state: MemoryState, tickets: MemoryTicketStore) {
+  constructor(state: MemoryState, tickets: MemoryTicketStore, log: MemoryRevocationLog) {
     this.#state = state;
     this.#tickets = tickets;
+    this.#log = log;
   }
 
   async admit(request: AdmissionRequest): Promise<AdmissionResult> {
@@ -47,6 +48,7 @@ export class MemoryConnectionRegistry implements ConnectionRegistry {
     const since = connections.get(request.connectionId)?.since ?? this.#state.clock();
     connections.set(request.connectionId, { sessionId: session?.id, since });
     this.#state.connections.set(userHash, connections);
+    if (evicted) await this.#log.append({ kind: 'replace', userHash, ...evicted }, 'replaced');
     return this.#admitted(request, applicant, evicted);
   }
 
@@ -71,10 +73,7 @@ export class MemoryConnectionRegistry implements ConnectionRegistry {
   #rateRefusal(request: AdmissionRequest): number | undefined {
     if (!request.rate) return undefined;
     const { key, ...rate } = request.rate;
-    const name = `${rate.limit}/${rate.windowMs}/${rate.burst}`;
-    let limiter = this.#rates.get(name);
-    if (!limiter) this.#rates.set(name, (limiter = new GcraLimiter(rate)));
-    const decision = limiter.take(key, this.#state.clock());
+    const decision = this.#state.limiterOf(rate).take(key, this.#state.clock());
     return decision.allowed ? undefined : decision.retryAfterMs;
   }
 

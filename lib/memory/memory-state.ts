@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.js';
 import type { LiveSession, Session } from '../core/session/session.js';
 import type { TicketRecord } from '../core/ticket/ticket-store.js';
-import { GcraLimiter } from '../core/throttle/gcra.js';
+import { GcraLimiter, type Rate } from '../core/throttle/gcra.js';
 import { ExpiringMap } from './expiring-map.js';
 
 /** A session and when it ends if it is not used. */
@@ -39,12 +39,13 @@ export class MemoryState {
   readonly tickets: ExpiringMap<StoredTicket>;
   /** Hashes of unused tickets by session (or by user, for tickets without one), oldest first. */
   readonly outstanding = new Map<string, Set<string>>();
-  readonly ticketRates = new Map<number, GcraLimiter>();
   readonly connections = new Map<string, Map<string, RegisteredConnection>>();
   readonly revokedTokens: ExpiringMap<true>;
   readonly #sessions: ExpiringMap<StoredSession>;
   readonly #sessionsOfUser = new Map<string, Set<string>>();
   readonly #userCuts: ExpiringMap<Cut>;
+  /** One for each rate that is asked for, which are as many as the options name. */
+  readonly #limiters = new Map<string, GcraLimiter>();
   #everyoneCut = 0;
   #lastLogTime = 0;
   #logSequence = 0;
@@ -57,6 +58,14 @@ export class MemoryState {
     this.revokedTokens = new ExpiringMap(clock);
     this.#sessions = new ExpiringMap(clock);
     this.#userCuts = new ExpiringMap(clock);
+  }
+
+  /** What counts a rate: the same one for whoever asks for that rate. */
+  limiterOf({ limit, windowMs, burst }: Rate): GcraLimiter {
+    const name = `${limit}/${windowMs}/${burst}`;
+    let limiter = this.#limiters.get(name);
+    if (!limiter) this.#limiters.set(name, (limiter = new GcraLimiter({ limit, windowMs, burst })));
+    return limiter;
   }
 
   putSession(session: Session, idleEndsAt: number): void {

@@ -32,14 +32,18 @@ export class MemoryStores implements Stores {
     this.#state = new MemoryState(options.clock ?? systemClock, options.node);
     this.tickets = new MemoryTicketStore(this.#state);
     this.sessions = new MemorySessionStore(this.#state);
-    this.connections = new MemoryConnectionRegistry(this.#state, this.tickets);
     this.revocations = new MemoryRevocationLog(this.#state, options.rememberRevocationsMs);
-    this.throttle = new MemoryThrottleStore(this.#state.clock);
+    this.connections = new MemoryConnectionRegistry(this.#state, this.tickets, this.revocations);
+    this.throttle = new MemoryThrottleStore(this.#state);
   }
 
   /** Always: what is revoked is revoked here. */
   get freshAt(): number {
     return this.#state.clock();
+  }
+
+  freshAtOf(): number {
+    return this.freshAt;
   }
 
   async start(): Promise<void> {

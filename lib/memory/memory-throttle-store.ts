@@ -1,25 +1,20 @@
-import type { Clock } from '../core/clock.js';
-import { GcraLimiter, type Rate, type RateDecision } from '../core/throttle/gcra.js';
+import type { Rate, RateDecision, RateLease } from '../core/throttle/gcra.js';
 import type { ThrottleStore } from '../core/throttle/throttle-store.js';
+import type { MemoryState } from './memory-state.js';
 
 /** Rates in the memory of this process: one node, which shares them with nobody. */
 export class MemoryThrottleStore implements ThrottleStore {
-  readonly #clock: Clock;
-  /** One for each rate that is asked for, which are as many as the options name. */
-  readonly #limiters = new Map<string, GcraLimiter>();
+  readonly #state: MemoryState;
 
-  constructor(clock: Clock) {
-    this.#clock = clock;
+  constructor(state: MemoryState) {
+    this.#state = state;
   }
 
   async take(key: string, rate: Rate, cost: number): Promise<RateDecision> {
-    return this.#limiterOf(rate).take(key, this.#clock(), cost);
+    return this.#state.limiterOf(rate).take(key, this.#state.clock(), cost);
   }
 
-  #limiterOf(rate: Rate): GcraLimiter {
-    const name = `${rate.limit}/${rate.windowMs}/${rate.burst}`;
-    let limiter = this.#limiters.get(name);
-    if (!limiter) this.#limiters.set(name, (limiter = new GcraLimiter(rate)));
-    return limiter;
+  async takeUpTo(key: string, rate: Rate, wanted: number): Promise<RateLease> {
+    return this.#state.limiterOf(rate).takeUpTo(key, this.#state.clock(), wanted);
   }
 }

@@ -7,7 +7,6 @@ import {
   type TicketIssueResult,
   type TicketStore,
 } from '../core/ticket/ticket-store.js';
-import { GcraLimiter } from '../core/throttle/gcra.js';
 import type { MemoryState } from './memory-state.js';
 
 /** Tickets in the memory of this process. */
@@ -23,7 +22,9 @@ export class MemoryTicketStore implements TicketStore {
     if (record.sessionId !== undefined && !this.#state.session(record.sessionId))
       return { outcome: 'session_unknown' };
     const owner = record.sessionId ?? userHash;
-    const decision = this.#rateOf(ticket.maxPerMinute).take(owner, this.#state.clock());
+    const { maxPerMinute } = ticket;
+    const limiter = this.#state.limiterOf({ limit: maxPerMinute, windowMs: 60_000, burst: maxPerMinute });
+    const decision = limiter.take(`ticket ${owner}`, this.#state.clock());
     if (!decision.allowed) return { outcome: 'rate', retryAfterMs: decision.retryAfterMs };
     const outstanding = this.#state.outstanding.get(owner) ?? new Set<string>();
     for (const oldest of outstanding) {
@@ -58,14 +59,5 @@ export class MemoryTicketStore implements TicketStore {
     this.#state.outstanding.get(stored.record.sessionId ?? stored.userHash)?.delete(presented.hash);
     const binding = ticketMismatch(stored.record, stored.userHash, presented);
     return binding ? { outcome: 'mismatch', binding } : { outcome: 'consumed', record: stored.record };
-  }
-
-  #rateOf(maxPerMinute: number): GcraLimiter {
-    let limiter = this.#state.ticketRates.get(maxPerMinute);
-    if (!limiter) {
-      limiter = new GcraLimiter({ limit: maxPerMinute, windowMs: 60_000, burst: maxPerMinute });
-      this.#state.ticketRates.set(maxPerMinute, limiter);
-    }
-    return limiter;
   }
 }

@@ -1,10 +1,37 @@
 import type { Type } from '@nestjs/common';
 import { isReservedEvent } from '../core/message/envelope.js';
-import { NEST, WS_AUTH_POLICY, WS_AUTH_PUBLIC, WS_AUTH_ROLES } from './ws-auth.constants.js';
+import { describeValue } from '../core/option-rules.js';
+import { describeThrottleProblems, type ThrottleLimit } from '../core/throttle/throttle-limit.js';
+import {
+  NEST,
+  WS_AUTH_CONCURRENCY,
+  WS_AUTH_POLICY,
+  WS_AUTH_PUBLIC,
+  WS_AUTH_ROLES,
+  WS_AUTH_SKIP_THROTTLE,
+  WS_AUTH_THROTTLE,
+} from './ws-auth.constants.js';
 import type { WsAuthPolicy, WsPublicPolicy } from './decorators/ws-auth-policy.js';
 
+/** What `@SkipWsThrottle()` takes. */
+export type SkippedLimits = Readonly<Record<string, boolean>> | true | undefined;
+
+/** What gateways and handlers say of their messages. */
+interface DeclaredMessages {
+  readonly limits: readonly ThrottleLimit[];
+  readonly skips: SkippedLimits;
+  readonly concurrency: number | undefined;
+}
+
+/** A message handler as its decorators declare it. */
+export interface DeclaredHandler extends DeclaredMessages {
+  readonly method: string;
+  readonly event: string;
+  readonly hasRoles: boolean;
+}
+
 /** A gateway as its decorators declare it. */
-export interface DeclaredGateway {
+export interface DeclaredGateway extends DeclaredMessages {
   readonly name: string;
   /** 0 is the port of the application. */
   readonly port: number;
@@ -15,6 +42,7 @@ export interface DeclaredGateway {
   readonly access: 'authenticated' | 'public' | undefined;
   readonly policy: WsAuthPolicy & WsPublicPolicy;
   readonly roles: readonly string[];
+  readonly handlers: readonly DeclaredHandler[];
   /** What is wrong with the declaration itself. */
   readonly problems: readonly string[];
 }
@@ -43,7 +71,12 @@ export function describeGateway(gateway: Type): DeclaredGateway {
     if (Object.hasOwn(options, name))
       problems.push(`gateway ${gateway.name} sets the option "${name}": ${instead}`);
   }
-  for (const { method, event, hasRoles } of messageHandlersOf(gateway)) {
+  const handlers = messageHandlersOf(gateway);
+  const messages = declaredMessages(gateway);
+  problems.push(...describeMessageProblems(messages, `gateway ${gateway.name}`));
+  for (const handler of handlers) {
+    const { method, event, hasRoles } = handler;
+    problems.push(...describeMessageProblems(handler, `${gateway.name}.${method}()`));
     if (access === 'authenticated' && isReservedEvent(event)) {
       problems.push(
         `${gateway.name}.${method}() handles "${event}": events that begin with "auth" belong to the library, choose another name`,
@@ -62,6 +95,8 @@ export function describeGateway(gateway: Type): DeclaredGateway {
     access,
     policy: policy ?? publicPolicy ?? {},
     roles,
+    ...messages,
+    handlers,
     problems,
   };
 }
@@ -76,28 +111,48 @@ function rolesWithoutAuth(place: string): string {
   return `${place} has @WsRoles() without @WsAuth() on the gateway: nobody would be asked for a role, add @WsAuth()`;
 }
 
-function messageHandlersOf(gateway: Type): { method: string; event: string; hasRoles: boolean }[] {
-  const handlers = new Map<string, { method: string; event: string; hasRoles: boolean }>();
+/** What is wrong with `@WsThrottle()` and `@WsConcurrency()`. */
+function describeMessageProblems({ limits, concurrency }: DeclaredMessages, place: string): string[] {
+  const problems = limits.flatMap((limit) => describeThrottleProblems(limit, `@WsThrottle() on ${place}`));
+  const isCount = concurrency === Infinity || (Number.isSafeInteger(concurrency) && concurrency! >= 1);
+  if (concurrency !== undefined && !isCount) {
+    problems.push(
+      `@WsConcurrency() on ${place} must be a whole number of at least 1 or Infinity, received ${describeValue(concurrency)}`,
+    );
+  }
+  return problems;
+}
+
+function declaredMessages(target: object): DeclaredMessages {
+  return {
+    limits: (Reflect.getMetadata(WS_AUTH_THROTTLE, target) ?? []) as readonly ThrottleLimit[],
+    skips: Reflect.getMetadata(WS_AUTH_SKIP_THROTTLE, target) as SkippedLimits,
+    concurrency: Reflect.getMetadata(WS_AUTH_CONCURRENCY, target) as number | undefined,
+  };
+}
+
+function messageHandlersOf(gateway: Type): DeclaredHandler[] {
+  const handlers: DeclaredHandler[] = [];
+  // A method that a subclass overrides is the subclass's, with its decorators or without.
+  const seen = new Set<string>();
   for (
     let prototype = gateway.prototype;
     prototype && prototype !== Object.prototype;
     prototype = Object.getPrototypeOf(prototype)
   ) {
     for (const method of Object.getOwnPropertyNames(prototype)) {
+      if (seen.has(method)) continue;
+      seen.add(method);
       const value: unknown = Object.getOwnPropertyDescriptor(prototype, method)?.value;
-      if (
-        typeof value !== 'function' ||
-        handlers.has(method) ||
-        !Reflect.hasMetadata(NEST.isMessageHandler, value)
-      )
-        continue;
+      if (typeof value !== 'function' || !Reflect.hasMetadata(NEST.isMessageHandler, value)) continue;
       const event: unknown = Reflect.getMetadata(NEST.message, value);
-      handlers.set(method, {
+      handlers.push({
         method,
         event: String(event),
         hasRoles: Reflect.hasMetadata(WS_AUTH_ROLES, value),
+        ...declaredMessages(value),
       });
     }
   }
-  return [...handlers.values()];
+  return handlers;
 }

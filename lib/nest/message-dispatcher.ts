@@ -1,15 +1,17 @@
-import { isObservable, Subscription, type Observable } from 'rxjs';
+import { isObservable, type Observable } from 'rxjs';
 import type { Logger } from '@nestjs/common';
-import { CLOSE } from '../core/close-code.js';
-import type { Connection } from '../core/connection.js';
-import { mayBeAuthFrame, readCredentialData } from '../core/handshake/auth-frame.js';
-import type { PresentedCredential } from '../core/handshake/credential-reader.js';
+import { CLOSE, type CloseCode } from '../core/close-code.js';
+import { mayBeAuthFrame } from '../core/handshake/auth-frame.js';
 import type { GatewayPolicy } from '../core/handshake/gateway-policy.js';
-import { HandshakeRefused } from '../core/handshake/refusal.js';
 import { isReservedEvent, readEnvelope, type Envelope } from '../core/message/envelope.js';
 import { exceptionFrame } from '../core/message/exception-frame.js';
-import { authOkFrame } from './auth-ok-frame.js';
+import { findStructureOffence, hasForbiddenKey, mayHoldForbiddenKey } from '../core/message/json-limits.js';
+import { endSocket } from './end-socket.js';
+import { forwardReplies } from './forward-replies.js';
 import type { BoundHandler, GuardedSocket, SocketReceiver } from './guarded-socket.js';
+import type { PathRules } from './message-rules.js';
+import { SocketInbox, type InboxContext, type QueuedMessage } from './socket-inbox.js';
+import { SocketRefresh } from './socket-refresh.js';
 import { CONNECTION_KEY } from './ws-auth.constants.js';
 import type { WsAuthEngine } from './ws-auth.engine.js';
 
@@ -18,117 +20,164 @@ export type MessageParser = (
   data: string | Buffer | ArrayBuffer | Buffer[],
 ) => { event: string; data: unknown } | void;
 
-const BAD_MESSAGE = exceptionFrame({
-  code: 'bad_message',
-  message: 'not a message of the form {"event","data"}',
-});
+/** What the dispatcher of a path is built from. */
+export interface MessageDispatcherOptions {
+  readonly engine: WsAuthEngine;
+  readonly policy: GatewayPolicy;
+  readonly rules: PathRules;
+  /** The application's own; left out, frames are JSON text and binary ones are refused. */
+  readonly parser: MessageParser | undefined;
+  readonly logger: Logger;
+}
 
+const NOT_A_MESSAGE = 'not a message of the form {"event","data"}';
 const INTERNAL_ERROR = exceptionFrame({ code: 'internal', message: 'internal error' });
 
-/** Brings the messages of open sockets to their handlers: fence, parse, envelope, handler, reply. */
+/** How long the messages of a client that has left may take to be handled. */
+const FAREWELL_MS = 30_000;
+
+/** What a frame turns out to be. */
+type ReadFrame = Envelope | 'malformed' | 'dropped' | 'forbidden';
+
+/**
+ * Brings the messages of open sockets to their handlers: fence, budgets, parse, envelope, then in their turn the limits of
+ * user and handler, the handler, its reply.
+ */
 export class MessageDispatcher implements SocketReceiver {
   readonly #engine: WsAuthEngine;
-  readonly #policy: GatewayPolicy;
   readonly #parser: MessageParser | undefined;
   readonly #logger: Logger;
-  readonly #refreshing = new WeakSet<Connection>();
+  readonly #inboxes: InboxContext;
+  readonly #refresh: SocketRefresh;
 
-  /** @param parser the application's own; left out, frames are JSON text and binary ones are refused */
-  constructor(
-    engine: WsAuthEngine,
-    policy: GatewayPolicy,
-    parser: MessageParser | undefined,
-    logger: Logger,
-  ) {
+  constructor({ engine, policy, rules, parser, logger }: MessageDispatcherOptions) {
     this.#engine = engine;
-    this.#policy = policy;
     this.#parser = parser;
     this.#logger = logger;
+    this.#inboxes = { engine, rules, run: (socket, message) => this.#run(socket, message) };
+    this.#refresh = new SocketRefresh(engine, policy);
   }
 
   receive(socket: GuardedSocket, data: Buffer, isBinary: boolean): void {
     const connection = socket[CONNECTION_KEY];
     if (connection && !this.#engine.connections.isLive(connection)) return;
-    if (isBinary && !this.#parser) return this.#refuseBinary(socket, connection);
-    const message = this.#read(data);
-    if (message === undefined) return;
-    if (message === null) {
-      // Listeners are spared what may be a credential with a slip in it.
-      if (!connection || !mayBeAuthFrame(data.toString('utf8'))) socket.emitToListeners(data, isBinary);
-      socket.send(BAD_MESSAGE);
-      return;
-    }
+    const inbox = (socket.inbox ??= new SocketInbox(this.#inboxes, socket));
+    if (inbox.admitFrame(data.length)) this.#take(socket, inbox, data, isBinary);
+  }
+
+  receiveHeld(socket: GuardedSocket, data: Buffer, isBinary: boolean): void {
+    const connection = socket[CONNECTION_KEY];
+    if (connection && !this.#engine.connections.isLive(connection)) return;
+    const inbox = (socket.inbox ??= new SocketInbox(this.#inboxes, socket));
+    inbox.chargeFrame(data.length);
+    this.#take(socket, inbox, data, isBinary);
+  }
+
+  #take(socket: GuardedSocket, inbox: SocketInbox, data: Buffer, isBinary: boolean): void {
+    const connection = socket[CONNECTION_KEY];
+    if (isBinary && !this.#parser) return this.#end(socket, CLOSE.unsupported, 'binary_frame');
+    const message = this.#parser ? this.#parse(this.#parser, data) : this.#readJson(data.toString('utf8'));
+    if (message === 'dropped') return;
+    if (message === 'forbidden') return this.#end(socket, CLOSE.badMessage, 'message_structure');
+    if (message === 'malformed') return this.#refuseMalformed(socket, inbox, data, isBinary);
     if (connection && isReservedEvent(message.event))
-      return this.#receiveReserved(socket, connection, message);
+      return this.#refresh.receive(socket, connection, inbox, message);
     socket.emitToListeners(data, isBinary);
-    this.#dispatch(socket, message);
+    if (!hasHandler(socket, message.event))
+      return inbox.refuseMalformed('unknown_event', 'no handler for this event');
+    inbox.push({ event: message.event, data: message.data, bytes: data.length });
+  }
+
+  /** A frame that ws itself refused, such as one that is too big: it ends the socket, and its user is charged. */
+  failed(socket: GuardedSocket): void {
+    (socket.inbox ??= new SocketInbox(this.#inboxes, socket)).charge();
+  }
+
+  /** True while messages wait that came before the client left: they are handled, and then its leaving is told. */
+  holdsClose(socket: GuardedSocket): boolean {
+    const { inbox } = socket;
+    if (!inbox || inbox.isFenced || inbox.queued === 0) return false;
+    this.#engine.wheel.schedule(FAREWELL_MS, () => {
+      inbox.clear();
+      socket.releaseHeldClose();
+    });
+    return true;
   }
 
   closed(socket: GuardedSocket, code: number): void {
     const connection = socket[CONNECTION_KEY];
-    for (const subscription of socket.subscriptions) subscription.unsubscribe();
+    for (const subscription of [...socket.subscriptions]) subscription.unsubscribe();
+    socket.inbox?.clear();
     if (connection) this.#engine.connections.closed(connection, code);
+    if (socket.publicConnection) this.#engine.publicConnections.closed(socket.publicConnection);
   }
 
-  /** @returns `null` for what is no message, `undefined` for what the application's parser dropped */
-  #read(data: Buffer): Envelope | null | undefined {
+  #readJson(text: string): ReadFrame {
+    if (findStructureOffence(text, this.#engine.options.message)) return 'forbidden';
+    let parsed: unknown;
     try {
-      if (!this.#parser) return readEnvelope(JSON.parse(data.toString('utf8')));
-      const message = this.#parser(data);
-      return message ? readEnvelope(message) : undefined;
+      parsed = JSON.parse(text);
+    } catch {
+      return 'malformed';
+    }
+    if (mayHoldForbiddenKey(text) && hasForbiddenKey(parsed)) return 'forbidden';
+    return readEnvelope(parsed) ?? 'malformed';
+  }
+
+  #parse(parser: MessageParser, data: Buffer): ReadFrame {
+    try {
+      const message = parser(data);
+      return message ? (readEnvelope(message) ?? 'malformed') : 'dropped';
     } catch (error) {
       // The client's JSON may be anybody's; a parser of the application's own that throws is a bug to be told.
-      if (this.#parser) this.#logger.error(error);
-      return null;
+      this.#logger.error(error);
+      return 'malformed';
     }
   }
 
-  #refuseBinary(socket: GuardedSocket, connection: Connection | undefined): void {
-    if (connection)
-      this.#engine.connections.end(connection, { close: CLOSE.unsupported, reason: 'binary_frame' });
-    else socket.close(CLOSE.unsupported.code, CLOSE.unsupported.word);
+  #refuseMalformed(socket: GuardedSocket, inbox: SocketInbox, data: Buffer, isBinary: boolean): void {
+    // Listeners are spared what may be a credential with a slip in it.
+    if (!socket[CONNECTION_KEY] || !mayBeAuthFrame(data.toString('utf8')))
+      socket.emitToListeners(data, isBinary);
+    inbox.refuseMalformed('bad_message', NOT_A_MESSAGE);
   }
 
-  #dispatch(socket: GuardedSocket, message: Envelope): void {
-    const handlers = socket.tables.flatMap((table) => table.get(message.event) ?? []);
-    if (handlers.length === 0) {
-      socket.send(exceptionFrame({ code: 'unknown_event', message: 'no handler for this event' }));
-      return;
-    }
+  #end(socket: GuardedSocket, close: CloseCode, reason: string): void {
+    socket.inbox?.charge();
+    endSocket(this.#engine, socket, { close, reason });
+  }
+
+  /** It is this message's turn, and no limit is in its way. */
+  #run(socket: GuardedSocket, message: QueuedMessage): Promise<void> | void {
     const connection = socket[CONNECTION_KEY];
     if (connection && !this.#engine.connections.mayReceive(connection)) return;
-    for (const handler of handlers) void this.#handle(socket, handler, message);
+    if (socket.publicConnection) this.#engine.publicConnections.noteMessage(socket.publicConnection);
+    const { tables } = socket;
+    if (tables.length === 1) return this.#handle(socket, tables[0]!.get(message.event)!, message);
+    const handlers = tables.flatMap((table) => table.get(message.event) ?? []);
+    return Promise.all(handlers.map((handler) => this.#handle(socket, handler, message))).then(ignore);
   }
 
-  /** Runs a handler through Nest's pipeline and sends what it returns, or what its Observable emits. */
+  /**
+   * Runs a handler through Nest's pipeline and sends what it returns, or what its Observable emits: its slot is free when
+   * that is subscribed, not when it is complete.
+   */
   async #handle(socket: GuardedSocket, handler: BoundHandler, message: Envelope): Promise<void> {
     try {
       const result = await handler(message.data, message.event);
-      if (!isObservable(result)) return this.#reply(socket, result);
-      this.#forward(socket, result);
+      if (isObservable(result)) this.#forward(socket, result);
+      else this.#reply(socket, result);
     } catch (error) {
       // An exception filter that rethrows is a bug of the application: told, and the next message is handled.
       this.#logger.error(error);
     }
   }
 
-  /** Sends what an Observable emits, for as long as the socket lives. */
   #forward(socket: GuardedSocket, replies: Observable<unknown>): void {
-    const subscription = new Subscription();
-    socket.subscriptions.add(subscription);
-    subscription.add(() => socket.subscriptions.delete(subscription));
-    const inner = replies.subscribe({
-      next: (value) => {
-        if (socket.readyState === socket.OPEN) this.#reply(socket, value);
-        else subscription.unsubscribe();
-      },
-      error: (error) => {
-        subscription.unsubscribe();
-        this.#logger.error(error);
-      },
-      complete: () => subscription.unsubscribe(),
+    forwardReplies(socket, replies, {
+      onReply: (value) => this.#reply(socket, value),
+      onError: (error) => this.#logger.error(error),
     });
-    subscription.add(inner);
   }
 
   #reply(socket: GuardedSocket, result: unknown): void {
@@ -146,58 +195,13 @@ export class MessageDispatcher implements SocketReceiver {
       return INTERNAL_ERROR;
     }
   }
+}
 
-  /** `auth` and `auth.refresh` are the library's: no handler, listener or log ever holds a credential. */
-  #receiveReserved(socket: GuardedSocket, connection: Connection, message: Envelope): void {
-    if (message.event !== 'auth' && message.event !== 'auth.refresh') {
-      socket.send(
-        exceptionFrame({ code: 'unknown_event', message: 'events that begin with "auth" are reserved' }),
-      );
-      return;
-    }
-    const read = readCredentialData(message.data);
-    if (read.kind !== 'credential') {
-      this.#engine.connections.end(connection, { close: CLOSE.badMessage, reason: 'auth_frame_malformed' });
-      return;
-    }
-    if (this.#refreshing.has(connection)) {
-      this.#engine.connections.end(connection, { close: CLOSE.badMessage, reason: 'second_auth_frame' });
-      return;
-    }
-    this.#refreshing.add(connection);
-    void this.#refresh(socket, connection, read.credential);
-  }
+function hasHandler(socket: GuardedSocket, event: string): boolean {
+  for (const table of socket.tables) if (table.has(event)) return true;
+  return false;
+}
 
-  async #refresh(
-    socket: GuardedSocket,
-    connection: Connection,
-    credential: PresentedCredential,
-  ): Promise<void> {
-    try {
-      await this.#engine.authenticator.refresh(connection, this.#policy, credential);
-      connection.send(authOkFrame(connection, this.#engine.clock()));
-    } catch (error) {
-      this.#endRefused(socket, connection, error);
-    } finally {
-      this.#refreshing.delete(connection);
-    }
-  }
-
-  /** A bad credential ends the connection; a store that is away does not: the one it has is still good. */
-  #endRefused(socket: GuardedSocket, connection: Connection, error: unknown): void {
-    if (error instanceof HandshakeRefused && error.refusal !== 'unavailable') {
-      this.#engine.connections.end(connection, {
-        close: error.close ?? CLOSE.unauthorized,
-        reason: error.reason,
-      });
-      return;
-    }
-    socket.send(
-      exceptionFrame({
-        code: 'try_later',
-        message: 'the credential could not be checked',
-        event: 'auth.refresh',
-      }),
-    );
-  }
+function ignore(): void {
+  // Handlers answer by themselves.
 }

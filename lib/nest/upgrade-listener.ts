@@ -130,6 +130,8 @@ export class UpgradeListener {
     const path = this.#pathOf(upgrade);
     const opened = this.#upgrade(upgrade, path.server, (client) => {
       upgrade.attempt.release();
+      if (!connection)
+        client.publicConnection = this.#engine.publicConnections.open(upgrade.attempt.handshake!, client);
       client.openTo(path.receiver, connection);
       // Revoked since the decision: it is closed already, and nobody is shown it (requirement SE-03).
       if (connection?.isOpen === false) return;
@@ -223,7 +225,7 @@ export class UpgradeListener {
     if (client.readyState === client.OPEN) path.server.clients.add(client);
     this.#greet(connection, path.policy);
     path.server.emit('connection', client, request);
-    for (const { data, isBinary } of held) path.receiver.receive(client, data, isBinary);
+    for (const { data, isBinary } of held) path.receiver.receiveHeld(client, data, isBinary);
     client.resume();
     client.releaseHeldClose();
   }

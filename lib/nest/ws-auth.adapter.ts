@@ -4,31 +4,37 @@ import {
   type Server as HttpServer,
   type ServerResponse,
 } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type INestApplicationContext, Logger } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import { WsAdapter } from '@nestjs/platform-ws';
 import type { MessageMappingProperties } from '@nestjs/websockets';
 import { WebSocketServer, type ServerOptions } from 'ws';
-import { CLOSE } from '../core/close-code.js';
+import { monotonicClock } from '../core/clock.js';
 import { WsAuthOptionsError } from '../core/errors.js';
 import { HandshakeRefused } from '../core/handshake/refusal.js';
+import type { Drainable } from '../core/lifetime/drain.js';
 import { normalizeGatewayPath } from './declared-gateway.js';
 import { findEngine } from './find-engine.js';
 import { ForeignListeners } from './foreign-listeners.js';
+import type { GuardedPath } from './gateway-registry.js';
 import { GuardedSocket, type BoundHandler } from './guarded-socket.js';
+import { makeSocketRules } from './make-socket-rules.js';
 import { MessageDispatcher, type MessageParser } from './message-dispatcher.js';
+import { resolvePathRules } from './message-rules.js';
 import { writeRefusal } from './refusal-response.js';
+import { frameOptions, gatewaysOn, narrowFrameOptions, type FrameOptions } from './server-options.js';
+import { SOCKET_RULES, type SocketRules } from './socket-rules.js';
 import { UpgradeListener } from './upgrade-listener.js';
 import type { WsAuthEngine } from './ws-auth.engine.js';
+import { assertKnownWs } from './ws-internals.js';
 
 /** Nest's number for "the port of the application". */
 const APPLICATION_PORT = 0;
 
-/** Limits of the frame layer; ws's own defaults fit messages of 100 MiB. */
-const FRAME_LIMITS = { maxFragments: 64, maxBufferedChunks: 1_024, maxPendingAutoPongs: 10 };
-
-/** How long a peer may take to answer the Close of an application that shuts down. */
-const SHUTDOWN_GRACE_MS = 250;
+/** How long a peer that has proved nothing may take to answer the Close of an application that shuts down. */
+const WAITING_GRACE_MS = 250;
+const WAITING_LOOK_MS = 10;
 
 /** Options of the adapter. */
 export interface WsAuthAdapterOptions {
@@ -56,6 +62,9 @@ export class WsAuthAdapter extends WsAdapter {
   readonly #ports = new Map<number, Port>();
   readonly #dispatchLogger = new Logger('WsAuth');
   #engine: WsAuthEngine | undefined;
+  readonly #servers: WebSocketServer[] = [];
+  #rules: SocketRules<GuardedSocket> | undefined;
+  #waitingLeft: Promise<void> | undefined;
   #foreign: ForeignListeners | undefined;
 
   /** @throws {WsAuthOptionsError} when the application does not import `WsAuthModule.forRoot()` */
@@ -89,8 +98,18 @@ export class WsAuthAdapter extends WsAdapter {
     if (!guarded)
       throw new WsAuthOptionsError([`no gateway is declared for the path "${String(path)}" on port ${port}`]);
     const { listener } = this.#openPort(port, engine);
-    const server = this.#buildServer(wsOptions);
-    const receiver = new MessageDispatcher(engine, guarded.policy, this.#parser, this.#dispatchLogger);
+    const server = this.#buildServer(wsOptions, this.#frameOptionsOf(guarded));
+    this.#servers.push(server);
+    const receiver = new MessageDispatcher({
+      engine,
+      policy: guarded.policy,
+      rules: resolvePathRules(guarded.gateways, {
+        concurrency: engine.options.message.concurrency,
+        throttle: engine.throttle.moduleRules,
+      }),
+      parser: this.#parser,
+      logger: this.#dispatchLogger,
+    });
     listener.add({ server, policy: guarded.policy, receiver });
     engine.markServed(guarded);
     return server;
@@ -98,25 +117,30 @@ export class WsAuthAdapter extends WsAdapter {
 
   /** Keeps the handlers of a gateway with the socket; frames come to them through the dispatcher. */
   override bindMessageHandlers(client: GuardedSocket, handlers: MessageMappingProperties[]): void {
-    client.tables.push(
-      new Map(handlers.map(({ message, callback }) => [String(message), callback as BoundHandler])),
+    const table = new Map(
+      handlers.map(({ message, callback }) => [String(message), callback as BoundHandler]),
     );
+    client.tables = [...client.tables, table];
   }
 
-  /** Ends what is connected to a server. Called by Nest when the application closes. */
+  /**
+   * Ends what is connected to a server. Called by Nest when the application closes. It waits for the drain, during which
+   * handshakes are still answered, and then for peers to answer their Close; who does not is cut after the grace.
+   */
   override async close(server: WebSocketServer): Promise<void> {
-    this.#engine?.drain();
+    const engine = this.#loadEngine();
+    await engine.drain();
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-    for (const { listener } of this.#ports.values()) listener.terminateWaiting();
-    for (const client of server.clients) client.close(CLOSE.restart.code, CLOSE.restart.word);
-    const timer = setTimeout(() => {
+    const cut = (): void => {
       for (const client of server.clients) client.terminate();
-    }, SHUTDOWN_GRACE_MS);
+    };
+    const grace = setTimeout(cut, engine.options.lifetime.closeGraceMs);
     await closed;
-    clearTimeout(timer);
+    clearTimeout(grace);
   }
 
   override async dispose(): Promise<void> {
+    await this.#waitingLeft;
     const own = [...this.#ports].filter(([port]) => port !== APPLICATION_PORT);
     await Promise.all(own.map(([, { server }]) => closeServer(server)));
     const application = this.#ports.get(APPLICATION_PORT);
@@ -127,9 +151,11 @@ export class WsAuthAdapter extends WsAdapter {
 
   #loadEngine(): WsAuthEngine {
     if (this.#engine) return this.#engine;
+    assertKnownWs();
     const engine = findEngine(this.#modules)!;
     this.#foreign = new ForeignListeners(engine.options.handshake.foreignPaths);
     engine.onStart(async () => this.#takeOverForeign());
+    engine.onDrain(() => this.#letGo(engine));
     return (this.#engine = engine);
   }
 
@@ -171,21 +197,47 @@ export class WsAuthAdapter extends WsAdapter {
     return server;
   }
 
-  #buildServer(wsOptions: Record<string, unknown>): WebSocketServer {
-    const { message, lifetime } = this.#loadEngine().options;
-    const options: ServerOptions & { closeTimeout: number } & typeof FRAME_LIMITS = {
-      ...FRAME_LIMITS,
-      maxPayload: message.maxPayloadBytes,
-      perMessageDeflate: false,
+  /** The limits of the module, as far as the gateways of a path do not lower them. */
+  #frameOptionsOf({ port, policy }: GuardedPath): FrameOptions {
+    const problems: string[] = [];
+    const gateways = gatewaysOn(this.#modules, port, policy.path);
+    const options = narrowFrameOptions(frameOptions(this.#loadEngine().options.message), gateways, problems);
+    if (problems.length > 0) throw new WsAuthOptionsError(problems);
+    return options;
+  }
+
+  #buildServer(wsOptions: Record<string, unknown>, frames?: FrameOptions): WebSocketServer {
+    const engine = this.#loadEngine();
+    this.#rules ??= makeSocketRules(engine);
+    const options: ServerOptions = {
       ...(wsOptions as ServerOptions),
+      ...(frames ?? frameOptions(engine.options.message)),
+      ...{ [SOCKET_RULES]: this.#rules, closeTimeout: engine.options.lifetime.closeGraceMs },
+      autoPong: false,
+      skipUTF8Validation: false,
       noServer: true,
-      closeTimeout: lifetime.closeGraceMs,
       WebSocket: GuardedSocket as unknown as ServerOptions['WebSocket'],
     };
-    assertCurrentWs();
     const server = new WebSocketServer(options);
     server.on('error', (error) => this.#dispatchLogger.error(error));
     return server;
+  }
+
+  /** The node drains: who has proved nothing is cut soon, and sockets of public gateways wait their turn with the others. */
+  #letGo(engine: WsAuthEngine): Drainable[] {
+    this.#waitingLeft = this.#cutWaiting(engine);
+    const clients = this.#servers.flatMap((server) => [...server.clients] as unknown as GuardedSocket[]);
+    return clients.flatMap(({ publicConnection }) =>
+      publicConnection ? engine.drainable(publicConnection) : [],
+    );
+  }
+
+  async #cutWaiting({ authenticator }: WsAuthEngine): Promise<void> {
+    const cutAt = monotonicClock() + WAITING_GRACE_MS;
+    while (authenticator.counts.waiting > 0 && monotonicClock() < cutAt) await sleep(WAITING_LOOK_MS);
+    for (const { listener } of this.#ports.values()) listener.terminateWaiting();
+    // Two turns: the network socket goes, then ws tells of it.
+    if (authenticator.counts.waiting > 0) await sleep(0).then(() => sleep(0));
   }
 
   #takeOverForeign(): void {
@@ -194,15 +246,6 @@ export class WsAuthAdapter extends WsAdapter {
     const problem = this.#foreign?.adopt(application.server, application.listener.listener);
     if (problem) throw new WsAuthOptionsError([problem]);
   }
-}
-
-/** The first ws that bounds the pongs it owes is 8.23.0; before it, one client's pings fill the memory (requirement CF-02). */
-function assertCurrentWs(): void {
-  const { options } = new WebSocketServer({ noServer: true });
-  if ('maxPendingAutoPongs' in options) return;
-  throw new WsAuthOptionsError([
-    'the ws package in use is older than 8.23.0: remove the override that pins it',
-  ]);
 }
 
 /** Only ever lowers it: Node's default of 60 s is long for a request that has not even a header yet (requirement HS-02). */

@@ -30,6 +30,15 @@ export const WS_AUTH_PUBLIC = 'WS_AUTH:PUBLIC';
 /** `@WsRoles()` on gateways and handlers. */
 export const WS_AUTH_ROLES = 'WS_AUTH:ROLES';
 
+/** `@WsThrottle()` on gateways and handlers. */
+export const WS_AUTH_THROTTLE = 'WS_AUTH:THROTTLE';
+
+/** `@SkipWsThrottle()` on gateways and handlers. */
+export const WS_AUTH_SKIP_THROTTLE = 'WS_AUTH:SKIP_THROTTLE';
+
+/** `@WsConcurrency()` on gateways and handlers. */
+export const WS_AUTH_CONCURRENCY = 'WS_AUTH:CONCURRENCY';
+
 /**
  * The property by which a gateway asks for the engine. Its name is what Nest prints when the module is missing, so it
  * says what to do.

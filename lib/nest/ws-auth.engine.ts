@@ -4,12 +4,16 @@ import { AuditLog } from '../core/audit/audit-log.js';
 import { toLogLine } from '../core/audit/redaction.js';
 import { monotonicClock, systemClock, type Clock } from '../core/clock.js';
 import { CLOSE } from '../core/close-code.js';
+import type { Connection } from '../core/connection.js';
 import { StoreUnavailable, WsAuthError, WsAuthOptionsError } from '../core/errors.js';
 import type { HandshakeRefused } from '../core/handshake/refusal.js';
 import { HandshakeAuthenticator } from '../core/handshake/handshake-authenticator.js';
 import type { TokenVerifier } from '../core/handshake/token-verifier.js';
 import { newNodeId } from '../core/identifiers.js';
 import { DeadlineWheel } from '../core/lifetime/deadline-wheel.js';
+import { drainWindowMs, spreadCloses, type Drainable } from '../core/lifetime/drain.js';
+import { Lifetime } from '../core/lifetime/lifetime.js';
+import { PublicConnection, PublicConnections } from '../core/lifetime/public-connections.js';
 import type { ResolvedOptions } from '../core/options.js';
 import { RevocationService } from '../core/revocation/revocation-service.js';
 import { deriveSecretKeys, type SecretKeys } from '../core/secret-keys.js';
@@ -18,11 +22,13 @@ import { ConnectionService } from '../core/session/connection-service.js';
 import { SessionCookie } from '../core/session/session-cookie.js';
 import { SessionService } from '../core/session/session-service.js';
 import type { Stores } from '../core/stores.js';
+import { MessageThrottle } from '../core/throttle/message-throttle.js';
 import { TicketService } from '../core/ticket/ticket-service.js';
 import { MemoryStores } from '../memory/memory-stores.js';
 import { connectRedis } from '../redis/connect-redis.js';
 import { RedisStores } from '../redis/redis-stores.js';
 import { GatewayRegistry, type GuardedPath } from './gateway-registry.js';
+import type { OutboundCounts } from './outbound-overflow.js';
 import { JwtTokenVerifier } from './ws-auth.jwt-verifier.js';
 
 /** How soon a store that was away at the boot is tried again. */
@@ -30,6 +36,8 @@ const START_RETRY_MS = 1_000;
 /** How often the log is told of an outage while it lasts. */
 const OUTAGE_LOG_MS = 10_000;
 const FRESHNESS_CHECK_MS = 1_000;
+/** Clients of a node that drains come back spread over this time after their Close. */
+const DRAIN_RETRY_MS = 1_000;
 /** Clients that an outage has cut off come back spread over this time. */
 const OUTAGE_RETRY_MS = 10_000;
 
@@ -47,6 +55,7 @@ export class WsAuthEngine {
   readonly options: ResolvedOptions;
   readonly keys: SecretKeys;
   readonly clock: Clock;
+  readonly monotonic: Clock;
   readonly node: string;
   readonly wheel: DeadlineWheel;
   readonly stores: Stores;
@@ -54,17 +63,22 @@ export class WsAuthEngine {
   readonly cookie: SessionCookie;
   readonly verifier: TokenVerifier | undefined;
   readonly connections: ConnectionService;
+  readonly publicConnections: PublicConnections;
   readonly revocations: RevocationService;
   readonly sessions: SessionService;
   readonly tickets: TicketService;
   readonly callers: CallerAuthenticator;
   readonly authenticator: HandshakeAuthenticator;
   readonly gateways: GatewayRegistry;
+  readonly throttle: MessageThrottle;
+  /** What was not sent to peers that read too slowly. */
+  readonly outboundCounts: OutboundCounts = { dropped: 0, coalesced: 0, cut: 0 };
   readonly #logger = new Logger('WsAuth');
   #isStopped = false;
   #outageToldAt = 0;
   readonly #served = new Set<GuardedPath>();
-  readonly #drains: (() => void)[] = [];
+  readonly #drains: (() => readonly Drainable[] | void)[] = [];
+  #drained: Promise<void> | undefined;
   readonly #starts: (() => Promise<void>)[] = [];
 
   constructor(options: ResolvedOptions, parts: EngineParts = {}) {
@@ -73,9 +87,9 @@ export class WsAuthEngine {
     this.keys = deriveSecretKeys(options.secret);
     this.node = parts.node ?? newNodeId();
     this.clock = parts.clock ?? systemClock;
-    const monotonic = parts.monotonic ?? monotonicClock;
-    this.wheel = new DeadlineWheel({ now: monotonic, onError });
-    const { clock, node, wheel, keys } = this;
+    this.monotonic = parts.monotonic ?? monotonicClock;
+    this.wheel = new DeadlineWheel({ now: this.monotonic, onError });
+    const { clock, monotonic, node, wheel, keys } = this;
     this.stores =
       parts.stores ?? new MemoryStores({ node, clock, rememberRevocationsMs: longestCredentialMs(options) });
     this.audit = new AuditLog({ clock, node, referenceKey: keys.auditReference });
@@ -85,12 +99,16 @@ export class WsAuthEngine {
     const { stores, audit, cookie, verifier } = this;
     const userHashKey = keys.userHash;
     const { principalIdPattern } = options;
+    const lifetime = new Lifetime({ limits: options.lifetime, wheel, clock, monotonic });
+    const { closeCodes } = options;
+    this.publicConnections = new PublicConnections({ lifetime, audit, clock, closeCodes });
     this.connections = new ConnectionService({
       stores,
       audit,
       clock,
       wheel,
-      closeCodes: options.closeCodes,
+      lifetime,
+      closeCodes,
       sessionIdleMs: options.session.idleMs,
       extendedByMessages: options.session.extendedBy === 'messages',
       onError,
@@ -133,6 +151,17 @@ export class WsAuthEngine {
         ),
     });
     this.gateways = new GatewayRegistry(options);
+    this.throttle = new MessageThrottle({
+      options: options.throttle,
+      store: this.stores.kind === 'memory' ? undefined : this.stores.throttle,
+      expectedNodes: options.storeOutage.expectedNodes,
+      clock: monotonic,
+      onStoreAway: () =>
+        this.#logger.warn(
+          `the store is away: this node holds 1/${options.storeOutage.expectedNodes} of the shared message limits (storeOutage.expectedNodes)`,
+        ),
+      onError,
+    });
     this.authenticator.setState('starting');
     if (options.audit.log) this.audit.subscribe((event) => this.#logger.log(toLogLine(event)));
     for (const warning of options.warnings) this.#logger.warn(warning);
@@ -191,8 +220,8 @@ export class WsAuthEngine {
     this.#starts.push(start);
   }
 
-  /** Something that must let go of its sockets when the node drains. */
-  onDrain(drain: () => void): void {
+  /** Something that must let go of its sockets when the node drains. It returns those whose close can wait its turn. */
+  onDrain(drain: () => readonly Drainable[] | void): void {
     this.#drains.push(drain);
   }
 
@@ -235,18 +264,39 @@ export class WsAuthEngine {
     });
   }
 
-  /** Refuses new handshakes and tells every connection to go elsewhere. */
-  drain(): void {
+  /**
+   * Refuses new handshakes from now on, and tells every connection to go elsewhere: one after the other within
+   * `lifetime.drainMs`, each served until its turn. @returns when the last was told; called again, the same
+   */
+  drain(): Promise<void> {
+    return (this.#drained ??= this.#drain());
+  }
+
+  async #drain(): Promise<void> {
     this.authenticator.setState('draining');
-    for (const drain of this.#drains) drain();
-    for (const connection of this.connections.local()) {
-      this.connections.end(connection, {
-        close: CLOSE.restart,
-        reason: 'restart',
-        retryAfterMs: Math.random() * 1_000,
-      });
-    }
+    const sockets = this.#drains.flatMap((drain) => drain() ?? []);
+    const drainables = [
+      ...sockets,
+      ...this.connections.local().map((connection) => this.drainable(connection)),
+    ];
+    const windowMs = drainWindowMs(drainables.length, this.options.lifetime.drainMs);
+    await spreadCloses(drainables, windowMs, (error) => this.reportError(error));
     this.connections.flushCloses();
+  }
+
+  /** @internal A connection as the drain sees it. */
+  drainable(connection: Connection | PublicConnection): Drainable {
+    return {
+      get isOpen() {
+        return connection.isOpen;
+      },
+      close: () => {
+        const retryAfterMs = Math.random() * DRAIN_RETRY_MS;
+        const ending = { close: CLOSE.restart, reason: 'restart', retryAfterMs };
+        if (connection instanceof PublicConnection) this.publicConnections.end(connection, ending);
+        else this.connections.end(connection, ending);
+      },
+    };
   }
 
   async stop(): Promise<void> {

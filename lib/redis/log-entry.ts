@@ -84,24 +84,6 @@ function makeEntry(parts: {
   return { previous, nonce, issuer, entry };
 }
 
-/** The entry of an order that the store has not taken yet: what it would have become had it been taken at this time. */
-export function assumedEntry(
-  order: RevocationOrder,
-  reason: string,
-  place: { partition: string; id: string },
-  serverMs: number,
-): RevocationEntry {
-  const asked = order.kind === 'user' || order.kind === 'everyone' ? order.issuedBefore : undefined;
-  const untilNow = order.kind === 'user' ? serverMs : order.kind === 'everyone' ? serverMs + 1 : undefined;
-  return Object.freeze({
-    ...place,
-    order,
-    cut: asked ?? untilNow,
-    cutInclusive: order.kind === 'user' && asked === undefined,
-    reason,
-  });
-}
-
 type FieldCheck = (value: unknown) => boolean;
 const isText: FieldCheck = (value) => typeof value === 'string' && value.length <= 256;
 const isTime: FieldCheck = (value) => Number.isFinite(value);

@@ -5,6 +5,8 @@ const REMEMBER_MS = 10_000;
 
 /** An order of this node, and what came back. */
 interface Order {
+  /** Sockets of this node that were hit before the store was asked. */
+  readonly fenced: number;
   /** Who must answer; not known before the store has replied. */
   asked: ReadonlySet<string> | undefined;
   /** Sockets by who answered. */
@@ -20,13 +22,13 @@ interface Order {
 export class OrderAnswers {
   readonly #orders = new Map<string, Order>();
 
-  /** An order is about to be given. */
-  open(nonce: string): void {
+  /** An order is about to be given. @param fenced sockets of this node that it has hit already */
+  open(nonce: string, fenced = 0): void {
     let resolve = (): void => {};
     const done = new Promise<void>((settle) => {
       resolve = settle;
     });
-    this.#orders.set(nonce, { asked: undefined, answers: new Map(), done, resolve });
+    this.#orders.set(nonce, { fenced, asked: undefined, answers: new Map(), done, resolve });
     setTimeout(() => this.#orders.delete(nonce), REMEMBER_MS).unref();
   }
 
@@ -55,7 +57,7 @@ export class OrderAnswers {
     clearTimeout(timer);
     this.#orders.delete(nonce);
     const asked = [...(order.asked ?? [])];
-    const sockets = asked.reduce((sum, answerer) => sum + (order.answers.get(answerer) ?? 0), 0);
+    const sockets = asked.reduce((sum, answerer) => sum + (order.answers.get(answerer) ?? 0), order.fenced);
     const all = new Set(asked.map(nodeOf));
     const pending = new Set(asked.filter((answerer) => !order.answers.has(answerer)).map(nodeOf));
     return { sockets, nodes: all.size - pending.size, pending: pending.size };

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { Clock } from '../core/clock.js';
 import type { TicketBinding } from '../core/errors.js';
 import type {
@@ -7,11 +8,14 @@ import type {
   ConnectionRegistry,
   RegisteredPlace,
 } from '../core/session/connection-registry.js';
+import type { RevocationEntry, RevocationOrder } from '../core/revocation/revocation-log.js';
 import { principalOfSession } from '../core/session/session.js';
+import type { LogEntry } from './log-entry.js';
 import { RegisteredPlaces } from './registered-places.js';
 import { ReleaseQueue, type Place } from './release-queue.js';
 import { asList, asText } from './redis-client.js';
-import type { RedisConnection } from './redis-connection.js';
+import { emissionOf, type RedisConnection } from './redis-connection.js';
+import { MAX_LOG } from './redis-keys.js';
 import { COMMAND_OPTIONS } from './redis-options.js';
 import { RedisScript, unavailable } from './redis-script.js';
 import { ADDRESS_RATE, ADMIT } from './redis-scripts.js';
@@ -21,6 +25,9 @@ import { presentedFields, readTicket } from './ticket-fields.js';
 const ADMISSION = new RedisScript(ADMIT);
 const RATE = new RedisScript(ADDRESS_RATE);
 const RESTORED_AT_ONCE = 500;
+/** Registering anew takes its time, but no more than this: a server that has just come back has enough to do. */
+const RESTORED_WITHIN_MS = 1_000;
+const RESTORE_PAUSE_MS = 50;
 /** How long registrations are kept that nobody renews; the lease of their node ends them much earlier. */
 const REGISTRATION_MS = 48 * 3_600_000;
 /** Failures of commands that have not left this process, so that they cannot have done anything. */
@@ -39,11 +46,14 @@ export class RedisConnectionRegistry implements ConnectionRegistry {
   readonly #redis: RedisConnection;
   readonly #clock: Clock;
   readonly #places: RegisteredPlaces;
+  readonly #noteEntry: (entry: LogEntry) => void;
   readonly #releases = new ReleaseQueue((place) => this.#delete(place));
 
-  constructor(redis: RedisConnection, clock: Clock) {
+  /** @param noteEntry called with what an admission has written into the log, before its message comes back */
+  constructor(redis: RedisConnection, clock: Clock, noteEntry: (entry: LogEntry) => void) {
     this.#redis = redis;
     this.#clock = clock;
+    this.#noteEntry = noteEntry;
     this.#places = new RegisteredPlaces(clock, REGISTRATION_MS / 2);
   }
 
@@ -70,7 +80,8 @@ export class RedisConnectionRegistry implements ConnectionRegistry {
       if (refusal) return refusal;
     }
     const partition = this.#redis.partitionOf(userHash);
-    const [emission, burst] = request.rate ? writeRate(request.rate) : [1, 1];
+    const { rate } = request;
+    const nonce = randomBytes(12).toString('base64url');
     const args = [
       prefix,
       userHash,
@@ -81,10 +92,14 @@ export class RedisConnectionRegistry implements ConnectionRegistry {
       request.maxPerUser,
       request.maxPerSession,
       request.onLimit,
-      emission,
-      burst,
+      rate ? emissionOf(rate) : 1,
+      rate?.burst ?? 1,
       basis.mode === 'ticket' ? '' : (basis.tokenHash ?? ''),
       basis.mode,
+      partition,
+      this.#redis.keys.entries,
+      MAX_LOG,
+      nonce,
     ];
     if (basis.mode === 'ticket') {
       keys.push(`${prefix}t:${basis.ticket.hash}`);
@@ -96,10 +111,10 @@ export class RedisConnectionRegistry implements ConnectionRegistry {
       keys.push(`${prefix}c:${userHash}`);
       args.push(Math.trunc(basis.issuedAt));
     }
-    if (request.rate && !this.#redis.isCluster) keys.push(this.#redis.rateOf(request.rate.key).key);
+    if (rate && !this.#redis.isCluster) keys.push(this.#redis.rateOf(rate.key, rate).name);
     try {
       const reply = asList(await ADMISSION.run(this.#redis.commands, keys, args));
-      return this.#read(request, userHash, reply);
+      return this.#read(request, userHash, nonce, reply);
     } catch (error) {
       this.#releaseLater(request.connectionId, userHash, error);
       throw error;
@@ -108,9 +123,10 @@ export class RedisConnectionRegistry implements ConnectionRegistry {
 
   /** @returns what refuses, or nothing when it is allowed */
   async #takeRate(rate: ConnectRate, deadline: number): Promise<AdmissionResult | undefined> {
-    const { key, partition } = this.#redis.rateOf(rate.key);
+    const { name, partition } = this.#redis.rateOf(rate.key, rate);
     const until = Math.trunc(this.#redis.serverTime(deadline, partition));
-    const reply = asList(await RATE.run(this.#redis.commands, [key], [...writeRate(rate), until]));
+    const args = [emissionOf(rate), rate.burst, until];
+    const reply = asList(await RATE.run(this.#redis.commands, [name], args));
     const [outcome, detail] = reply;
     if (outcome === 'rate') return { outcome, retryAfterMs: Number(detail) };
     if (outcome !== 'late') return undefined;
@@ -154,9 +170,12 @@ export class RedisConnectionRegistry implements ConnectionRegistry {
     return `${this.#redis.prefixOf(userHash)}c:${userHash}`;
   }
 
-  /** In slices, so that other clients of the server are not kept waiting. */
+  /** In slices, and with pauses, so that other clients of the server are not kept waiting. */
   async restore(connections: readonly RegisteredPlace[]): Promise<void> {
+    const slices = Math.ceil(connections.length / RESTORED_AT_ONCE);
+    const pauseMs = Math.min(RESTORE_PAUSE_MS, RESTORED_WITHIN_MS / slices);
     for (let start = 0; start < connections.length; start += RESTORED_AT_ONCE) {
+      if (start > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
       await Promise.all(
         connections.slice(start, start + RESTORED_AT_ONCE).map((place) => this.#restoreOne(place)),
       );
@@ -185,11 +204,16 @@ export class RedisConnectionRegistry implements ConnectionRegistry {
     }
   }
 
-  #read(request: AdmissionRequest, userHash: string, reply: readonly unknown[]): AdmissionResult {
+  #read(
+    request: AdmissionRequest,
+    userHash: string,
+    nonce: string,
+    reply: readonly unknown[],
+  ): AdmissionResult {
     const [outcome, detail] = reply;
     switch (outcome) {
       case 'admitted':
-        return this.#readAdmitted(request, userHash, reply);
+        return this.#readAdmitted(request, userHash, nonce, reply);
       case 'ticket_mismatch':
         return { outcome, binding: asText(detail) as TicketBinding };
       case 'ticket_unknown':
@@ -213,9 +237,10 @@ export class RedisConnectionRegistry implements ConnectionRegistry {
   #readAdmitted(
     { basis, connectionId }: AdmissionRequest,
     userHash: string,
+    nonce: string,
     reply: readonly unknown[],
   ): Admitted {
-    const [, now, logTail, node, evictedId, fields, left, ticketFields] = reply;
+    const [, now, logTail, node, evictedId, fields, left, ticketFields, before] = reply;
     this.#redis.noteServerTime(Number(asText(now)), this.#redis.partitionOf(userHash));
     this.#places.add(connectionId, userHash);
     const ticketReply = asList(ticketFields);
@@ -228,6 +253,11 @@ export class RedisConnectionRegistry implements ConnectionRegistry {
         ? basis.principal
         : Object.freeze({ ...ticket!.principal! });
     const evicted = evictedId === '' ? undefined : { node: asText(node), connectionId: asText(evictedId) };
+    if (evicted) {
+      const order = { kind: 'replace', userHash, ...evicted } as const;
+      const entry = this.#replacedEntry(order, asText(logTail));
+      this.#noteEntry({ previous: asText(before), nonce, issuer: '', entry });
+    }
     return {
       outcome: 'admitted',
       connectionId,
@@ -239,9 +269,10 @@ export class RedisConnectionRegistry implements ConnectionRegistry {
       evicted,
     };
   }
-}
 
-/** A rate as the scripts take it: the emission interval in microseconds, and the burst. */
-function writeRate({ windowMs, limit, burst }: ConnectRate): [number, number] {
-  return [Math.round((windowMs * 1_000) / limit), burst];
+  /** As the script has written it: the last one of the log when the admission was decided. */
+  #replacedEntry(order: Extract<RevocationOrder, { kind: 'replace' }>, id: string): RevocationEntry {
+    const partition = this.#redis.partitionOf(order.userHash);
+    return Object.freeze({ partition, id, order, cut: undefined, cutInclusive: false, reason: 'replaced' });
+  }
 }

@@ -1,11 +1,12 @@
 import { monotonicClock, type Clock } from '../core/clock.js';
 import { WsAuthOptionsError } from '../core/errors.js';
+import type { Rate } from '../core/throttle/gcra.js';
 import { CircuitBreaker } from './circuit-breaker.js';
 import { GuardedClient, type CommandClient } from './guarded-client.js';
 import { addressOf } from './cluster-subscriber.js';
 import { Partitions } from './partitions.js';
 import { asText, isClusterClient, type RedisClient } from './redis-client.js';
-import { hashOfAddress, RedisKeys } from './redis-keys.js';
+import { RedisKeys } from './redis-keys.js';
 import { COMMAND_OPTIONS } from './redis-options.js';
 import { unavailable } from './redis-script.js';
 
@@ -116,11 +117,10 @@ export class RedisConnection {
     return this.#partitions.of(userHash);
   }
 
-  /** The key of an address's connect rate, and the partition in which it lies. */
-  rateOf(addressPrefix: string): { key: string; partition: string } {
-    const hash = hashOfAddress(addressPrefix);
-    const partition = this.partitionOf(hash);
-    return { key: this.keys.rate(hash, partition), partition };
+  /** The key in which a rate is counted, and the partition in which that lies. @param key of `throttleKey()` */
+  rateOf(key: string, rate: Rate): { name: string; partition: string } {
+    const partition = this.partitionOf(key);
+    return { name: this.keys.rate(key, emissionOf(rate), rate.burst, partition), partition };
   }
 
   /** A time of this node as the server of a partition would say it. */
@@ -152,12 +152,18 @@ export class RedisConnection {
     const infos = await Promise.all(servers.map((server) => this.#info(server, 'server', 'memory')));
     const problems = new Set(infos.flatMap(problemsOf));
     if (problems.size > 0) throw new WsAuthOptionsError([...problems]);
-    await this.#settlePartitions();
+    await this.settlePartitions();
     await this.runId();
   }
 
-  /** Nodes with another number would look for users in other places, and never hear of each other's revocations. */
-  async #settlePartitions(): Promise<void> {
+  /**
+   * Writes how many partitions there are, where nobody has yet. Nodes with another number would look for users in other
+   * places, and never hear of each other's revocations.
+   *
+   * @throws {WsAuthOptionsError} when other nodes have another number
+   * @throws {StoreUnavailable} when the server does not answer
+   */
+  async settlePartitions(): Promise<void> {
     const own = String(this.partitions.length);
     let known: string;
     try {
@@ -196,6 +202,11 @@ export class RedisConnection {
       pairs.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]),
     );
   }
+}
+
+/** The steady rate as the scripts take it: microseconds for each one. */
+export function emissionOf({ windowMs, limit }: Rate): number {
+  return Math.max(1, Math.round((windowMs * 1_000) / limit));
 }
 
 /** What makes a server unfit. */

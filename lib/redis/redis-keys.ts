@@ -1,8 +1,6 @@
-import { createHash } from 'node:crypto';
-
 /*
  * Every key that the library writes. `{p}` is the partition: all keys of a user lie in one slot of a cluster, so that one
- * script may touch them together; `{a}` is the partition of an address. No user id, address or other text of a client stands in a key.
+ * script may touch them together; `{a}` is the partition of what is limited. No user id, address or other text of a client stands in a key.
  *
  * key                    type    content                                        lives
  * {p}:s:<session id>     hash    the session                                    until idle or absolute end
@@ -17,10 +15,12 @@ import { createHash } from 'node:crypto';
  * {p}:n                  zset    nodes by the end of their lease                for ever; pruned at each beat
  * {p}:log                stream  revocations and changes                        for ever; about 10,000 entries
  * {p}:x:<nonce>          string  that an order was carried out                  5 minutes
- * {p}:r:<key>:<rate>     string  what a key has taken of a rate                until it is whole again
- * {a}:g:<address hash>   string  the connect rate of an address                 the window
+ * {a}:g:<key>:<rate>     string  what a key, as of an address, has taken of a rate  until it is whole again
  * cfg                    string  the number of partitions                       for ever
  */
+
+/** Entries that a log keeps, or a few more. */
+export const MAX_LOG = 10_000;
 
 /** Names keys. The prefix is ours and not ioredis's `keyPrefix`, which leaves channels and derived keys without it. */
 export class RedisKeys {
@@ -50,13 +50,8 @@ export class RedisKeys {
     return `${this.#prefix}ack:${node}`;
   }
 
-  /** The connect rate of an address, by {@link hashOfAddress}. */
-  rate(addressHash: string, partition: string): string {
-    return `${this.partition(partition)}g:${addressHash}`;
+  /** What a key has taken of a rate. Two rates of one key are counted apart. */
+  rate(key: string, emission: number, burst: number, partition: string): string {
+    return `${this.partition(partition)}g:${key}:${emission}:${burst}`;
   }
-}
-
-/** An address prefix as it stands in keys. */
-export function hashOfAddress(prefix: string): string {
-  return createHash('sha256').update(prefix).digest('base64url').slice(0, 22);
 }

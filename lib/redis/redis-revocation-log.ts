@@ -9,24 +9,29 @@ import type {
   RevocationReceipt,
   RevocationResult,
 } from '../core/revocation/revocation-log.js';
-import { assumedEntry, type LogEntry } from './log-entry.js';
+import { assumedEntry, fenceEntry } from './assumed-entry.js';
+import type { LogEntry } from './log-entry.js';
 import { OrderAnswers } from './order-answers.js';
 import { OrderRetries } from './order-retries.js';
+import { OrderScript, type OrderCall, type OrderReceipt } from './order-script.js';
+import { Recheck } from './recheck.js';
 import { asList, asText } from './redis-client.js';
 import type { RedisConnection } from './redis-connection.js';
-import { RedisScript, unavailable } from './redis-script.js';
-import { REVOKE } from './redis-scripts.js';
+import { REVOCATION_OPTIONS } from './redis-options.js';
+import { unavailable } from './redis-script.js';
 import { RevocationFeed } from './revocation-feed.js';
-import { writeNames } from './session-fields.js';
 
-const ORDER = new RedisScript(REVOKE);
-const MAX_LOG = 10_000;
 /** Nobody waits for an answer to an order that is older. */
 const ANSWERED_MS = 10_000;
-const RECHECK_RETRY_MS = 1_000;
+/** For so long a change is given again of which nobody knows whether it was carried out. */
+const REPEAT_MS = 2_500;
+const FIRST_REPEAT_MS = 100;
 
-/** Orders that must not be lost when the store is away; the others are the caller's to repeat. */
-const KEPT: ReadonlySet<RevocationOrder['kind']> = new Set([
+/**
+ * Revocations: in force on this node at once, and given again until the store has them. The others are changes. They are
+ * given again while their caller waits, and never behind its back: an old one must not overwrite a newer one.
+ */
+const REVOCATIONS: ReadonlySet<RevocationOrder['kind']> = new Set([
   'session',
   'user',
   'everyone',
@@ -38,25 +43,32 @@ const KEPT: ReadonlySet<RevocationOrder['kind']> = new Set([
 export class RedisRevocationLog implements RevocationLog {
   readonly feed: RevocationFeed;
   readonly #redis: RedisConnection;
-  readonly #rememberMs: number;
   readonly #onError: (error: unknown) => void;
   readonly #clock: Clock;
+  readonly #script: OrderScript;
   readonly #listeners: RevocationListener[] = [];
-  readonly #onDivergence: (() => void | Promise<void>)[] = [];
+  readonly #fences: RevocationListener[] = [];
   readonly #answers = new OrderAnswers();
   readonly #nonces = new WeakMap<RevocationEntry, string>();
   readonly #retries: OrderRetries;
-  #isStopped = false;
+  readonly #recheck: Recheck;
 
+  /** @param options.recover what must be in the store again, after a loss, before anything else is */
   constructor(
     redis: RedisConnection,
-    options: { rememberMs: number; clock: Clock; onError: (error: unknown) => void },
+    options: {
+      rememberMs: number;
+      clock: Clock;
+      recover: () => Promise<void>;
+      onError: (error: unknown) => void;
+    },
   ) {
     this.#redis = redis;
-    const { rememberMs, clock, onError } = options;
-    this.#rememberMs = rememberMs;
+    const { rememberMs, clock, recover, onError } = options;
     this.#clock = clock;
     this.#onError = onError;
+    this.#script = new OrderScript(redis, rememberMs);
+    this.#recheck = new Recheck({ recover });
     const order = (entry: LogEntry): Promise<void> => this.#orderAgain(entry);
     this.#retries = new OrderRetries({ order, rememberMs, clock, onError });
     this.feed = new RevocationFeed(
@@ -64,12 +76,15 @@ export class RedisRevocationLog implements RevocationLog {
       {
         deliver: (entry) => this.#deliver(entry),
         reassert: (entry) => order(entry).catch(() => this.#retries.add(entry)),
-        diverged: () => this.recheck(),
+        diverged: () => this.#recheck.run(),
         onError,
       },
       clock,
     );
-    redis.onOtherRun(() => this.recheck());
+    redis.onOtherRun(() => {
+      this.feed.noteOtherServer();
+      this.recheck();
+    });
     redis.clients.revocations.on('ready', () => void this.#retries.flush());
     const onMessage = (...[channel, message]: string[]): void => this.#receiveAnswer(channel!, message!);
     redis.clients.subscriber.on('message', onMessage as (...args: never[]) => void);
@@ -78,74 +93,51 @@ export class RedisRevocationLog implements RevocationLog {
   async append(order: RevocationOrder, reason: string): Promise<RevocationReceipt> {
     const nonce = randomBytes(12).toString('base64url');
     const orderedAt = this.#clock();
-    this.#answers.open(nonce);
     const partitions = this.#partitionsOf(order);
+    const isRevocation = REVOCATIONS.has(order.kind);
+    this.#answers.open(nonce, isRevocation ? this.#fence(order, reason, partitions, orderedAt) : 0);
+    const calls = partitions.map((partition): OrderCall => ({ order, reason, nonce, partition }));
     const outcomes = await Promise.allSettled(
-      partitions.map((partition) => this.#carryOut(order, reason, nonce, partition, undefined)),
+      calls.map((call) => (isRevocation ? this.#script.run(call) : this.#runRepeatedly(call))),
     );
     const asked = new Set<string>();
-    const entries: RevocationEntry[] = [];
-    let sessions = 0;
+    const receipts: OrderReceipt[] = [];
     outcomes.forEach((outcome, index) => {
-      const partition = partitions[index]!;
       if (outcome.status === 'fulfilled') {
-        const taken = this.#readReply(outcome.value, order, reason, partition);
-        sessions += taken.sessions;
+        const { entry, previous, nodes } = outcome.value;
+        receipts.push(outcome.value);
         // A node that holds no lease yet, or no more, is not waited for; this one always answers.
-        for (const node of [...taken.nodes, this.#redis.node]) asked.add(answererOf(node, partition));
-        entries.push(taken.entry);
-        const { entry, previous } = taken;
+        for (const node of [...nodes, this.#redis.node]) asked.add(answererOf(node, entry.partition));
         this.feed.noteOwn({ previous, nonce, issuer: this.#redis.node, entry });
-      } else if (KEPT.has(order.kind)) {
-        this.#keep({ order, reason, nonce, partition, orderedAt });
+      } else if (isRevocation) {
+        this.#keep(calls[index]!, orderedAt);
       }
     });
     this.#answers.expect(nonce, asked);
     const failed = outcomes.find((outcome) => outcome.status === 'rejected');
     if (failed) throw failed.reason;
-    const entry = entries[0]!;
+    const { entry } = receipts[0]!;
     this.#nonces.set(entry, nonce);
-    return { entry, sessions };
+    return { entry, sessions: receipts.reduce((sum, { sessions }) => sum + sessions, 0) };
   }
 
-  #readReply(
-    reply: readonly unknown[],
-    order: RevocationOrder,
-    reason: string,
-    partition: string,
-  ): { entry: RevocationEntry; previous: string; sessions: number; nodes: readonly string[] } {
-    const [, id, previous, cut, inclusive, sessions, ...nodes] = reply.map(asText) as [
-      string,
-      string,
-      string,
-      string,
-      string,
-      string,
-      ...string[],
-    ];
-    const entry: RevocationEntry = Object.freeze({
-      partition,
-      id,
-      order,
-      cut: cut === '' ? undefined : Number(cut),
-      cutInclusive: inclusive === '1',
-      reason,
-    });
-    return { entry, previous, sessions: Number(sessions), nodes };
-  }
-
-  follow(listener: RevocationListener, onDivergence?: () => void | Promise<void>): void {
+  follow(
+    listener: RevocationListener,
+    onDivergence?: () => void | Promise<void>,
+    fence?: RevocationListener,
+  ): void {
     this.#listeners.push(listener);
-    if (onDivergence) this.#onDivergence.push(onDivergence);
+    if (onDivergence) this.#recheck.add(onDivergence);
+    if (fence) this.#fences.push(fence);
   }
 
   /** Has everything local held against the store, again and again until that has been done. */
   recheck(): void {
-    for (const check of this.#onDivergence) void this.#runRecheck(check);
+    void this.#recheck.run();
   }
 
   stop(): void {
-    this.#isStopped = true;
+    this.#recheck.stop();
     this.feed.stop();
     this.#retries.stop();
   }
@@ -173,36 +165,39 @@ export class RedisRevocationLog implements RevocationLog {
     return this.#answers.collect(this.#nonces.get(entry) ?? '', waitMs);
   }
 
-  async #runRecheck(check: () => void | Promise<void>): Promise<void> {
-    while (!this.#isStopped) {
+  /** Before the store is asked: one that hangs must not keep a revoked socket open. @returns how many were hit */
+  #fence(order: RevocationOrder, reason: string, partitions: readonly string[], now: number): number {
+    const entries = partitions.map((partition) => fenceEntry(this.#redis, order, reason, partition, now));
+    return entries.reduce((sum, entry) => sum + hear(this.#fences, entry), 0);
+  }
+
+  /** Under one nonce, so that it is carried out once, and never after its caller was told that nobody knows. */
+  async #runRepeatedly(call: OrderCall): Promise<OrderReceipt> {
+    const end = this.#clock() + REPEAT_MS;
+    for (let pauseMs = FIRST_REPEAT_MS; ; pauseMs *= 2) {
       try {
-        return await check();
-      } catch {
-        await new Promise((resolve) => setTimeout(resolve, RECHECK_RETRY_MS).unref());
+        const deadline = this.#clock() + REVOCATION_OPTIONS.commandTimeout;
+        return await this.#script.run({ ...call, deadline });
+      } catch (error) {
+        if (this.#clock() + pauseMs > end) throw error;
       }
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
   }
 
   /** Applied here at once, under a place in the log that it may get; given again until the store has taken it. */
-  #keep(kept: {
-    order: RevocationOrder;
-    reason: string;
-    nonce: string;
-    partition: string;
-    orderedAt: number;
-  }): void {
-    const { order, reason, nonce, partition, orderedAt } = kept;
+  #keep({ order, reason, nonce, partition }: OrderCall, orderedAt: number): void {
     const id = `${Math.trunc(this.#redis.latestServerTime(this.#clock(), partition))}-0`;
     const cut = this.#redis.latestServerTime(orderedAt, partition);
     const entry = assumedEntry(order, reason, { partition, id }, cut);
-    for (const listener of this.#listeners) listener(entry);
+    hear(this.#listeners, entry);
     this.#retries.add({ previous: undefined, nonce, issuer: this.#redis.node, entry });
   }
 
   /** Applies an entry here, and tells the node that gave the order what came of it. */
   #deliver(logEntry: LogEntry): void {
     const { entry, issuer, nonce } = logEntry;
-    const sockets = this.#listeners.reduce((sum, listener) => sum + listener(entry), 0);
+    const sockets = hear(this.#listeners, entry);
     const { node, keys } = this.#redis;
     const { partition } = entry;
     if (issuer === node) return this.#answers.note(nonce, answererOf(node, partition), sockets);
@@ -231,36 +226,8 @@ export class RedisRevocationLog implements RevocationLog {
 
   /** With its nonce and its cut: done by many nodes at once, it is done once, and nothing newer is hit. */
   async #orderAgain({ entry, nonce }: LogEntry): Promise<void> {
-    await this.#carryOut(entry.order, entry.reason, nonce, entry.partition, entry);
-  }
-
-  async #carryOut(
-    order: RevocationOrder,
-    reason: string,
-    nonce: string,
-    partition: string,
-    known: RevocationEntry | undefined,
-  ): Promise<readonly unknown[]> {
-    const prefix = this.#redis.keys.partition(partition);
-    const keys = [`${prefix}log`, `${prefix}x:${nonce}`, `${prefix}n`, `${prefix}ae`];
-    if ('userHash' in order) {
-      const { userHash } = order;
-      keys.push(`${prefix}u:${userHash}`, `${prefix}ue:${userHash}`, `${prefix}c:${userHash}`);
-    }
-    const args = [
-      prefix,
-      partition,
-      this.#redis.keys.entries,
-      nonce,
-      this.#redis.node,
-      MAX_LOG,
-      JSON.stringify(order),
-      reason,
-      order.kind,
-      Math.ceil(this.#rememberMs),
-      ...argumentsOf(order, known),
-    ];
-    return asList(await ORDER.run(this.#redis.clients.revocations, keys, args));
+    const { order, reason, partition } = entry;
+    await this.#script.run({ order, reason, nonce, partition, known: entry });
   }
 
   /** Those that hold what the order concerns: all of them, for everyone. */
@@ -274,30 +241,6 @@ function answererOf(node: string, partition: string): string {
   return `${node}/${partition}`;
 }
 
-function argumentsOf(order: RevocationOrder, known: RevocationEntry | undefined): (string | number)[] {
-  switch (order.kind) {
-    case 'session':
-      return [order.sessionId];
-    case 'user':
-      return [
-        Math.trunc(known?.cut ?? order.issuedBefore ?? 0),
-        order.exceptSessionId ?? '',
-        known?.cutInclusive ? '1' : '',
-      ];
-    case 'everyone':
-      return [Math.trunc(known?.cut ?? order.issuedBefore ?? 0)];
-    case 'token':
-      return [order.tokenHash, Math.ceil(order.rememberMs)];
-    case 'rights':
-      return [
-        order.sessionId ?? '',
-        order.roles ? writeNames(order.roles) : '',
-        order.scopes ? writeNames(order.scopes) : '',
-        Math.trunc(known?.cut ?? 0),
-      ];
-    case 'rotate':
-      return [order.sessionId, order.newSessionId];
-    case 'replace':
-      return [];
-  }
+function hear(listeners: readonly RevocationListener[], entry: RevocationEntry): number {
+  return listeners.reduce((sum, listener) => sum + listener(entry), 0);
 }

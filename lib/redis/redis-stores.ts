@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.js';
+import { WsAuthOptionsError } from '../core/errors.js';
 import type { Stores } from '../core/stores.js';
 import { LEASE_TIMES, NodeLease, type LeaseTimes } from './node-lease.js';
 import { RedisConnection, type RedisClients } from './redis-connection.js';
@@ -54,24 +55,23 @@ export class RedisStores implements Stores {
     this.#onError = onError;
     this.tickets = new RedisTicketStore(redis);
     this.sessions = new RedisSessionStore(redis);
-    this.connections = new RedisConnectionRegistry(redis, clock);
     this.throttle = new RedisThrottleStore(redis);
     this.revocations = new RedisRevocationLog(redis, {
       rememberMs: options.rememberRevocationsMs,
       clock,
+      recover: () => this.#recover(),
       onError,
     });
-    // A store that has lost what it knew has lost the lease too: without it the other nodes take this one for dead.
-    this.revocations.follow(
-      () => 0,
-      async () => {
-        if (!this.#isStopped) await this.#lease.renew();
-      },
-    );
+    const { feed } = this.revocations;
+    this.connections = new RedisConnectionRegistry(redis, clock, (entry) => feed.noteOwn(entry));
   }
 
   get freshAt(): number {
     return this.revocations.feed.freshAt;
+  }
+
+  freshAtOf(userHash: string): number {
+    return this.revocations.feed.freshAtOf(this.#redis.partitionOf(userHash));
   }
 
   async start(): Promise<void> {
@@ -102,6 +102,21 @@ export class RedisStores implements Stores {
     const { commands, revocations, subscriber } = this.#redis.clients;
     await this.#lease.release();
     for (const client of [commands, revocations, subscriber]) client.disconnect();
+  }
+
+  /**
+   * A store that has lost what it knew has lost the lease too, without which the other nodes take this one for dead, and the
+   * number of partitions, without which a node with another number would start beside this one.
+   */
+  async #recover(): Promise<void> {
+    if (this.#isStopped) return;
+    await this.#lease.renew();
+    try {
+      await this.#redis.settlePartitions();
+    } catch (error) {
+      if (!(error instanceof WsAuthOptionsError)) throw error;
+      this.#onError(error);
+    }
   }
 
   async #beat(): Promise<void> {

@@ -1,11 +1,12 @@
-import type { Rate, RateDecision } from '../core/throttle/gcra.js';
+import type { Rate, RateDecision, RateLease } from '../core/throttle/gcra.js';
 import type { ThrottleStore } from '../core/throttle/throttle-store.js';
 import { asText } from './redis-client.js';
-import type { RedisConnection } from './redis-connection.js';
+import { emissionOf, type RedisConnection } from './redis-connection.js';
 import { RedisScript } from './redis-script.js';
-import { GCRA } from './redis-scripts.js';
+import { GCRA, LEASE } from './redis-scripts.js';
 
 const TAKE = new RedisScript(GCRA);
+const TAKE_UP_TO = new RedisScript(LEASE);
 
 /** Rates in Redis: one number for each key, on the server's clock, gone when the key is whole again. */
 export class RedisThrottleStore implements ThrottleStore {
@@ -16,12 +17,24 @@ export class RedisThrottleStore implements ThrottleStore {
   }
 
   async take(key: string, rate: Rate, cost: number): Promise<RateDecision> {
-    const emission = Math.max(1, Math.round((rate.windowMs * 1_000) / rate.limit));
-    const name = `${this.#redis.prefixOf(key)}r:${key}:${emission}:${rate.burst}`;
-    const reply = await TAKE.run(this.#redis.commands, [name], [emission, rate.burst, cost]);
-    const retryAfterMs = Number.parseInt(asText(reply), 10);
-    if (Number.isNaN(retryAfterMs))
-      throw new TypeError('the rate script answered with something that is no number');
+    const retryAfterMs = toNumber(await this.#run(TAKE, key, rate, cost));
     return { allowed: retryAfterMs === 0, retryAfterMs };
   }
+
+  async takeUpTo(key: string, rate: Rate, wanted: number): Promise<RateLease> {
+    const reply = await this.#run(TAKE_UP_TO, key, rate, wanted);
+    const [taken, retryAfterMs] = Array.isArray(reply) ? reply : [];
+    return { taken: toNumber(taken), retryAfterMs: toNumber(retryAfterMs) };
+  }
+
+  #run(script: RedisScript, key: string, rate: Rate, count: number): Promise<unknown> {
+    const { name } = this.#redis.rateOf(key, rate);
+    return script.run(this.#redis.commands, [name], [emissionOf(rate), rate.burst, count]);
+  }
+}
+
+function toNumber(reply: unknown): number {
+  const number = Number.parseInt(asText(reply), 10);
+  if (Number.isNaN(number)) throw new TypeError('a rate script answered with something that is no number');
+  return number;
 }

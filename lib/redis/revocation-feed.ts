@@ -14,6 +14,11 @@ const PAGE = 1_000;
 const RING_SIZE = 4_096;
 /** Entries younger than this are asserted again when a failover has lost them. */
 const REASSERT_MS = 60_000;
+/**
+ * The same for entries that the log has never confirmed. Less than the server remembers that an order was carried out, so
+ * that one which is in the log after all is not carried out twice.
+ */
+const REASSERT_UNCONFIRMED_MS = 240_000;
 
 /** What the feed reports to. */
 export interface FeedFollower {
@@ -21,8 +26,11 @@ export interface FeedFollower {
   deliver(entry: LogEntry): void;
   /** An entry that the log has lost in a failover is to be carried out again, as it was. Never rejects. */
   reassert(entry: LogEntry): Promise<void>;
-  /** The log was lost or trimmed beyond what this node knows: everything local must be held against the state. */
-  diverged(): void;
+  /**
+   * The log was lost or trimmed beyond what this node knows: everything local must be held against the state. Resolves when
+   * that has been done; never rejects.
+   */
+  diverged(): Promise<void>;
   onError(error: unknown): void;
 }
 
@@ -35,7 +43,7 @@ interface LogPlace {
 interface Remembered {
   readonly entry: LogEntry;
   readonly at: number;
-  /** It came before something that stands before it in the log. */
+  /** It came before something that stands before it in the log, and was not read from the log since. */
   isAhead: boolean;
 }
 
@@ -46,6 +54,12 @@ interface PartitionState {
   /** A catch-up that runs, and whether another one was asked for meanwhile. */
   running: Promise<void> | undefined;
   isAskedAgain: boolean;
+  /** Unix ms of the last time at which this node was known to have seen everything of this partition. */
+  freshAt: number;
+  /** How many losses there were of which nobody knows yet what they have taken. */
+  openLosses: number;
+  /** Another server than before has the log: what was heard by message only may be missing there. */
+  isOnOtherServer: boolean;
 }
 
 /**
@@ -58,7 +72,6 @@ export class RevocationFeed {
   readonly #clock: Clock;
   readonly #partitions: ReadonlyMap<string, PartitionState>;
   #timers: NodeJS.Timeout[] = [];
-  #freshAt = 0;
   #isListening = false;
   #isSubscribed = false;
   #isStopped = false;
@@ -67,17 +80,17 @@ export class RevocationFeed {
     this.#redis = redis;
     this.#follower = follower;
     this.#clock = clock;
-    this.#partitions = new Map(
-      redis.partitions.map((partition) => [
-        partition,
-        { last: undefined, ring: new Map(), running: undefined, isAskedAgain: false },
-      ]),
-    );
+    this.#partitions = new Map(redis.partitions.map((partition) => [partition, newPartitionState()]));
   }
 
   /** Unix ms of the last time at which this node was known to have seen everything. */
   get freshAt(): number {
-    return this.#freshAt;
+    return Math.min(...[...this.#partitions.values()].map(({ freshAt }) => freshAt));
+  }
+
+  /** The same for one partition. */
+  freshAtOf(partition: string): number {
+    return this.#partitions.get(partition)?.freshAt ?? 0;
   }
 
   /** Resolves when the subscription stands and the first catch-up is complete. Where it fails it may be called again. */
@@ -100,6 +113,15 @@ export class RevocationFeed {
   /** An order of this node was carried out: known before its message comes back. */
   noteOwn(entry: LogEntry): void {
     this.#accept(entry);
+  }
+
+  /** Another server than before answers: restarted, or one that has taken over. */
+  noteOtherServer(): void {
+    for (const [partition, state] of this.#partitions) {
+      state.isOnOtherServer = true;
+      // Where it fails the poll tries again.
+      if (state.last) this.#catchUp(partition).catch(() => {});
+    }
   }
 
   #listen(subscriber: RedisClient): void {
@@ -158,18 +180,19 @@ export class RevocationFeed {
   }
 
   async #poll(): Promise<void> {
+    await Promise.all(
+      [...this.#partitions].map(([partition, state]) =>
+        // Where the store is away freshAt stands still, and says so.
+        this.#compareTail(partition, state).catch(() => {}),
+      ),
+    );
+  }
+
+  async #compareTail(partition: string, state: PartitionState): Promise<void> {
     const asked = this.#clock();
-    try {
-      await Promise.all(
-        [...this.#partitions].map(async ([partition, state]) => {
-          const tail = await this.#readTail(partition);
-          if (!isSamePlace(tail, state.last)) await this.#catchUp(partition);
-        }),
-      );
-      this.#freshAt = asked;
-    } catch {
-      // The store is away: freshAt stands still, and says so.
-    }
+    const tail = await this.#readTail(partition);
+    if (state.isOnOtherServer || !isSamePlace(tail, state.last)) await this.#catchUp(partition);
+    noteFresh(state, asked);
   }
 
   /** A path that swallows bytes looks open for ever: it is cut, and the client connects anew. */
@@ -190,9 +213,13 @@ export class RevocationFeed {
   }
 
   async #catchUpAll(): Promise<void> {
-    const asked = this.#clock();
-    await Promise.all([...this.#partitions.keys()].map((partition) => this.#catchUp(partition)));
-    this.#freshAt = asked;
+    await Promise.all(
+      [...this.#partitions].map(async ([partition, state]) => {
+        const asked = this.#clock();
+        await this.#catchUp(partition);
+        noteFresh(state, asked);
+      }),
+    );
   }
 
   /** One catch-up at a time for each partition; one that is asked for meanwhile follows. */
@@ -220,13 +247,39 @@ export class RevocationFeed {
       state.last = (await this.#readTail(partition)) ?? (await this.#begin(partition));
       return;
     }
+    const isOnOtherServer = state.isOnOtherServer;
+    state.isOnOtherServer = false;
+    try {
+      await this.#readOn(partition, state, state.last);
+    } catch (error) {
+      state.isOnOtherServer ||= isOnOtherServer;
+      throw error;
+    }
+    if (isOnOtherServer) await this.#reassertUnconfirmed(state);
+  }
+
+  async #readOn(partition: string, state: PartitionState, from: LogPlace): Promise<void> {
+    let known = from;
     for (;;) {
-      const known: LogPlace = state.last;
       const rows: LogRow[] = await this.#readRows(partition, known.id);
       // The log must still have the last entry that this node knows, and not another one in its place.
       if (!isSamePlace(rows[0], known)) return this.#diverge(partition, state);
       for (const row of rows.slice(1)) this.#follow(state, row);
       if (rows.length <= PAGE) return;
+      known = rows.at(-1)!;
+    }
+  }
+
+  /**
+   * What came by message over a gap, and was not found in the log before its server was replaced, may be in no log: the
+   * last entry that this node has read is there still, so that nothing else shows the loss.
+   */
+  async #reassertUnconfirmed(state: PartitionState): Promise<void> {
+    const since = this.#clock() - REASSERT_UNCONFIRMED_MS;
+    const unconfirmed = [...state.ring.values()].filter(({ isAhead, at }) => isAhead && at >= since);
+    for (const remembered of unconfirmed) {
+      remembered.isAhead = false;
+      await this.#follower.reassert(remembered.entry);
     }
   }
 
@@ -251,7 +304,10 @@ export class RevocationFeed {
     for (const row of rows.slice(common + 1)) this.#follow(state, row);
     state.last = rows.at(-1) ?? (await this.#begin(partition));
     for (const { entry } of lost) await this.#follower.reassert(entry);
-    this.#follower.diverged();
+    state.openLosses += 1;
+    void this.#follower.diverged().then(() => {
+      state.openLosses -= 1;
+    });
   }
 
   /** A log begins with an entry that orders nothing: so that it can be told from one that was lost. */
@@ -291,6 +347,23 @@ export class RevocationFeed {
 /** A row of the log; the entry is `null` where the row orders nothing. */
 interface LogRow extends LogPlace {
   readonly entry: LogEntry | null;
+}
+
+function newPartitionState(): PartitionState {
+  return {
+    last: undefined,
+    ring: new Map(),
+    running: undefined,
+    isAskedAgain: false,
+    freshAt: 0,
+    openLosses: 0,
+    isOnOtherServer: false,
+  };
+}
+
+/** After a loss a node knows everything again when all that is local was held against the state, and not before. */
+function noteFresh(state: PartitionState, at: number): void {
+  if (state.openLosses === 0) state.freshAt = at;
 }
 
 function isSamePlace(one: LogPlace | undefined, other: LogPlace | undefined): boolean {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Rate, RateDecision } from '../../lib/core/throttle/gcra.js';
+import type { Rate, RateDecision, RateLease } from '../../lib/core/throttle/gcra.js';
 import { throttleKey } from '../../lib/core/throttle/throttle-store.js';
 import { becomes, newUserHash, type MakeStores, type StoresUnderTest } from './store-harness.js';
 
@@ -75,6 +75,40 @@ export function describeThrottleStore(name: string, makeStores: MakeStores): voi
       const other = throttleKey('contract', newUserHash());
       expect((await take(1)).allowed).toBe(false);
       expect(await take(10, HOURLY, other)).toEqual(ALLOWED);
+    });
+
+    describe('takeUpTo', () => {
+      const takeUpTo = (wanted: number): Promise<RateLease> =>
+        under.stores.throttle.takeUpTo(key, HOURLY, wanted);
+
+      it('takes all that is wanted while there is enough, and counts it', async () => {
+        expect(await takeUpTo(7)).toEqual({ taken: 7, retryAfterMs: 0 });
+        expect((await take(4)).allowed).toBe(false);
+        expect(await take(3)).toEqual(ALLOWED);
+      });
+
+      it('takes what is left, and says when there is one more', async () => {
+        await take(6);
+        const { taken, retryAfterMs } = await takeUpTo(9);
+        expect(taken).toBe(4);
+        expect(retryAfterMs).toBeGreaterThan(30_000);
+        expect(retryAfterMs).toBeLessThanOrEqual(60_000);
+        expect((await take(1)).allowed).toBe(false);
+      });
+
+      it('takes nothing where there is nothing, and counts nothing for it', async () => {
+        await take(10);
+        for (let count = 0; count < 5; count += 1) {
+          const { taken, retryAfterMs } = await takeUpTo(100);
+          expect(taken).toBe(0);
+          expect(retryAfterMs).toBeLessThanOrEqual(60_000);
+        }
+      });
+
+      it('gives out no more than the burst to all that come at once (TH-09)', async () => {
+        const leases = await Promise.all(Array.from({ length: 20 }, () => takeUpTo(3)));
+        expect(leases.reduce((sum, { taken }) => sum + taken, 0)).toBe(10);
+      });
     });
 
     it('counts two rates of one key apart', async () => {

@@ -20,6 +20,7 @@ describe('CLOSE', () => {
       unauthorized: { code: 4401, word: 'unauthorized' },
       forbidden: { code: 4403, word: 'forbidden' },
       authTimeout: { code: 4408, word: 'auth_timeout' },
+      idleTimeout: { code: 4408, word: 'idle_timeout' },
       replaced: { code: 4409, word: 'replaced' },
       tooManyConnections: { code: 4409, word: 'too_many_connections' },
       revoked: { code: 4410, word: 'revoked' },
@@ -46,6 +47,7 @@ describe('closeCodeIn', () => {
     expect(mapped.filter(([from, to]) => from !== to)).toEqual([
       [4401, 3000],
       [4403, 3003],
+      [4408, 3008],
       [4408, 3008],
     ]);
   });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CLOSE } from '../../lib/core/close-code.js';
-import { grantOf, looseConnection, principalOf, record, sessionOf } from '../support/core-harness.js';
+import { Connection } from '../../lib/core/connection.js';
+import { grantOf, HANDSHAKE, looseConnection, principalOf, record, sessionOf } from '../support/core-harness.js';
 
 const USER = 'user-hash-000001';
 
@@ -57,6 +58,22 @@ describe('Connection', () => {
     expect([connection.session, connection.credential]).toEqual([session, 'ticket']);
     expect(connection.expiresAt).toBe(connection.grant.expiresAt);
     expect(looseConnection().session).toBeUndefined();
+  });
+
+  it('ends with its credential or with its longest life, whatever comes first (LT-01)', () => {
+    const opened = looseConnection().openedAt;
+    const connection = new Connection('id', HANDSHAKE, grantOf({ expiresAt: opened + 500 }), opened, 1_000);
+    expect(connection.expiresAt).toBe(opened + 500);
+    connection.renew(grantOf({ expiresAt: Infinity }));
+    expect(connection.expiresAt).toBe(opened + 1_000);
+  });
+
+  it('is cut where it has a socket', () => {
+    const connection = looseConnection();
+    expect(() => connection.terminate()).not.toThrow();
+    const recorded = record(connection);
+    connection.terminate();
+    expect([recorded.cuts, recorded.closes]).toEqual([1, []]);
   });
 
   it('has the principal of a fresh credential', () => {

@@ -111,6 +111,15 @@ describe('resolveOptions', () => {
           maxQueued: 32,
           outbound: { highWaterBytes: 262_144, maxBytes: 1_048_576, whenSlow: 'drop' },
         },
+        throttle: {
+          preset: 'chat',
+          perConnection: { limit: 3_000, windowMs: 60_000, burst: 200 },
+          perConnectionBytes: { limit: 262_144, windowMs: 1_000, burst: 1_048_576 },
+          perUser: { limit: 6_000, windowMs: 60_000, burst: 400, shared: true },
+          malformed: { limit: 20, windowMs: 60_000, burst: 20 },
+          violations: { limit: 20, windowMs: 10_000, burst: 20 },
+          limits: [],
+        },
         lifetime: {
           maxMs: 43_200_000,
           idleMs: 900_000,
@@ -255,6 +264,27 @@ describe('resolveOptions', () => {
         );
         expect(sentence).toContain(`received ${described}`);
       }
+    });
+
+    it('starts from other numbers with throttle.preset "strict", each of which can still be changed', () => {
+      const { throttle } = resolve({ throttle: { preset: 'strict', perUser: { limit: 500 } } });
+      expect(throttle.perConnection).toEqual({ limit: 100, windowMs: 60_000, burst: 20 });
+      expect(throttle.perUser).toEqual({ limit: 500, windowMs: 60_000, burst: 60, shared: true });
+      expect(throttle.violations).toEqual({ limit: 3, windowMs: 60_000, burst: 3 });
+    });
+
+    it('refuses limits for every handler that cannot be used, each with its place', () => {
+      expect(problemsOf({ throttle: { limits: {} } })[0]).toMatch(/"throttle.limits" must be a list/);
+      expect(
+        problemsOf({
+          throttle: {
+            limits: [
+              { limit: 5, windowMs: 1_000 },
+              { limit: 0, windowMs: 1_000 },
+            ],
+          },
+        }),
+      ).toEqual(['option "throttle.limits[1]": "limit" must be a whole number above 0, received 0']);
     });
 
     it('takes Infinity as message.concurrency, and false as lifetime.idleMs', () => {

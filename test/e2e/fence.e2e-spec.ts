@@ -717,7 +717,7 @@ describe('messages after admission', () => {
     '{"event":["value"]}',
     '{"event":null}',
     '{"event":""}',
-    '{"__proto__":{"event":"value"}}',
+    '{"proto":{"event":"value"}}',
     `{"event":"${'v'.repeat(129)}"}`,
   ])('MS-03: answers %j with bad_message', async (text) => {
     const client = await admitted(test);
@@ -742,9 +742,31 @@ describe('messages after admission', () => {
 
   it('MS-04: takes an event by the name of what every object has for a name like any other', async () => {
     const client = await admitted(test);
-    client.write(frameBytes('{"event":"constructor","data":{"__proto__":{"isAdmin":true}}}'));
+    client.write(frameBytes('{"event":"constructor","data":{"constructor":"ACME"}}'));
     expect(await client.message()).toEqual({ event: 'constructor' });
+  });
+
+  it.each([
+    '{"__proto__":{"event":"value"}}',
+    '{"event":"value","data":{"__proto__":{"isAdmin":true}}}',
+    '{"event":"value","data":[{"\\u005f_proto__":{"isAdmin":true}}]}',
+    '{"event":"value","data":{"constructor":{"prototype":{"isAdmin":true}}}}',
+  ])('MS-04: closes 4400 for %s, and no handler sees it', async (text) => {
+    const client = await admitted(test);
+    client.write(frameBytes(text), messageBytes('value', 'next'));
+    expect(await client.closed()).toMatchObject({ code: 4400, before: [] });
     expect(({} as { isAdmin?: boolean }).isAdmin).toBeUndefined();
+    expect(test.events.at(-1)).toMatchObject({ closeCode: 4400, reasonCode: 'message_structure' });
+  });
+
+  it.each([
+    ['64 KB of open brackets', `{"event":"value","data":${'['.repeat(65_000)}`],
+    ['33 levels', `{"event":"value","data":${'['.repeat(32)}${']'.repeat(32)}}`],
+    ['10,001 items', `{"event":"value","data":[${'0,'.repeat(10_000)}0]}`],
+  ])('MS-05: closes 4400 for %s', async (_, text) => {
+    const client = await admitted(test);
+    client.write(frameBytes(text), messageBytes('value', 'next'));
+    expect(await client.closed()).toMatchObject({ code: 4400, before: [] });
   });
 
   it('MS-02: survives what breaks the protocol, and closes with its code', async () => {

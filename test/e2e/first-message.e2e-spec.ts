@@ -4,7 +4,7 @@ import { afterEach, beforeAll, afterAll, describe, expect, it } from 'vitest';
 import type { Server, WebSocket } from 'ws';
 import { userHashOf } from '../../lib/core/identifiers.js';
 import { WsAuth, type WsAuthOptions } from '../../lib/index.js';
-import { startApp, type TestApp, type TestAppParts } from '../support/app.js';
+import { UNTHROTTLED, startApp, type TestApp, type TestAppParts } from '../support/app.js';
 import { eventually } from '../support/eventually.js';
 import { makeChatGateway, type Seen } from '../support/gateways.js';
 import { HeldVerifier } from '../support/held-verifier.js';
@@ -282,7 +282,7 @@ describe('authentication by the first message', () => {
     });
 
     it('loses and reorders nothing, however the bytes are cut', async () => {
-      const { test } = await start();
+      const { test } = await start({ options: { throttle: UNTHROTTLED } });
       const random = seededRandom(20_260_801);
       interpose(test.engine.verifier!, 'verify', (verify) => async (token, signal) => {
         for (let turns = Math.floor(random() * 8); turns > 0; turns -= 1)
@@ -630,7 +630,7 @@ describe('authentication by the first message', () => {
     });
 
     it('nothing of what it has not read: a flood stays in the network, and is delivered whole', async () => {
-      const { test, verifier, seen } = await startHeld();
+      const { test, verifier, seen } = await startHeld({ throttle: UNTHROTTLED });
       const client = await connectWaiting(test, messageBytes('auth', { token: 'good' }));
       const held = await verifier.call();
       const messages = upTo(40).map((index) => messageBytes('echo', `${index}:${'x'.repeat(60_000)}`));

@@ -587,7 +587,7 @@ describe('SE-08: sessions end by time', () => {
         frameBytes('nonsense'),
         messageBytes('unknown'),
       );
-    }, 50);
+    }, 100);
     const close = await client.closed();
     clearInterval(timer);
     expect(close).toMatchObject({ code: 4419, reason: expect.stringMatching(/^expired;id=/) });

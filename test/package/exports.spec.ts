@@ -7,6 +7,7 @@ describe('the public names', () => {
       'CLOSE',
       'DEFAULT_OPTIONS',
       'SessionUnknown',
+      'SkipWsThrottle',
       'StoreUnavailable',
       'TicketError',
       'TicketMismatch',
@@ -22,6 +23,7 @@ describe('the public names', () => {
       'WsAuthHttpGuard',
       'WsAuthModule',
       'WsAuthOptionsError',
+      'WsConcurrency',
       'WsConnection',
       'WsConnections',
       'WsHandshake',
@@ -31,6 +33,7 @@ describe('the public names', () => {
       'WsSession',
       'WsSessionCookie',
       'WsSessionService',
+      'WsThrottle',
       'WsTicketService',
       'wsConnection',
     ]);

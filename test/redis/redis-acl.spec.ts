@@ -113,6 +113,21 @@ describe('the ACL line of the guide', () => {
   });
 });
 
+describe('another application on the same server', () => {
+  it('can be kept from the messages between nodes by its own line (SE-05, RD-03)', async () => {
+    await admin.call('ACL', 'SETUSER', 'other', 'on', `>${PASSWORD}`, '~other:*', '&other:*', '+@all');
+    const client = new Redis({ host: '127.0.0.1', port: server.port, username: 'other', password: PASSWORD });
+    expect(await client.publish('other:channel', 'x')).toBe(0);
+    for (const channel of ['ws:entries', 'ws:ack:a-node']) {
+      await expect(client.publish(channel, 'x')).rejects.toThrow(/NOPERM|No permissions/i);
+      await expect(client.subscribe(channel)).rejects.toThrow(/NOPERM|No permissions/i);
+    }
+    await expect(client.xadd('ws:{0}:log', '*', 'k', 'v')).rejects.toThrow(/NOPERM|No permissions/i);
+    client.disconnect();
+    await admin.call('ACL', 'LOG', 'RESET');
+  });
+});
+
 describe('the ACL line of the guide for a cluster', () => {
   let master: RedisServer;
   let masterAdmin: Redis;

@@ -15,7 +15,7 @@ import { startSentinel, type RedisSentinel } from '../support/redis-sentinel.js'
 let sentinel: RedisSentinel;
 beforeAll(async () => {
   sentinel = await startSentinel();
-}, 40_000);
+});
 afterAll(() => sentinel.stop());
 
 async function startNode(option: object = sentinel.option): Promise<StoresUnderTest> {

@@ -15,6 +15,7 @@ import {
   type AuditEvent,
   WsAuthEvents,
   WsAuthModule,
+  type ThrottleOptions,
   type WsAuthExtras,
   type WsAuthOptions,
   WsConnections,
@@ -28,6 +29,13 @@ import { type EngineParts, WsAuthEngine } from '../../lib/nest/ws-auth.engine.js
 export const ORIGIN = 'https://app.example';
 export const ISSUER = 'https://issuer.example';
 export const AUDIENCE = 'chat';
+
+/** For tests that send more at once than a client should. */
+export const UNTHROTTLED: ThrottleOptions = {
+  perConnection: { limit: 1_000_000, burst: 1_000_000 },
+  perConnectionBytes: { limit: 1_000_000_000, burst: 1_000_000_000 },
+  perUser: { limit: 1_000_000, burst: 1_000_000 },
+};
 
 /** A logger that keeps every line, so that tests can look for what must not be in one. */
 export class MemoryLogger implements LoggerService {

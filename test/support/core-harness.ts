@@ -12,6 +12,7 @@ import type { TokenVerifier, VerifiedToken } from '../../lib/core/handshake/toke
 import type { RawUpgrade } from '../../lib/core/handshake/upgrade-request.js';
 import { newId, newSessionToken, sessionIdOf, userHashOf } from '../../lib/core/identifiers.js';
 import { DeadlineWheel } from '../../lib/core/lifetime/deadline-wheel.js';
+import { Lifetime } from '../../lib/core/lifetime/lifetime.js';
 import { resolveOptions, type ResolvedOptions, type WsAuthOptions } from '../../lib/core/options.js';
 import type { Principal } from '../../lib/core/principal.js';
 import { RevocationService } from '../../lib/core/revocation/revocation-service.js';
@@ -48,6 +49,7 @@ export interface CoreHarness {
   readonly revocations: RevocationService;
   readonly sessions: SessionService;
   readonly tickets: TicketService;
+  readonly lifetime: Lifetime;
   readonly connections: ConnectionService;
   readonly authenticator: HandshakeAuthenticator;
   hashOf(userId: string): string;
@@ -110,11 +112,13 @@ export function coreHarness(init: CoreHarnessInit = {}): CoreHarness {
     principalIdPattern,
     limits: options.ticket,
   });
+  const lifetime = new Lifetime({ limits: options.lifetime, wheel, clock, monotonic, random: () => 0.5 });
   const connections = new ConnectionService({
     stores,
     audit,
     clock,
     wheel,
+    lifetime,
     closeCodes: options.closeCodes,
     sessionIdleMs: options.session.idleMs,
     extendedByMessages: options.session.extendedBy === 'messages',
@@ -147,6 +151,7 @@ export function coreHarness(init: CoreHarnessInit = {}): CoreHarness {
     revocations,
     sessions,
     tickets,
+    lifetime,
     connections,
     authenticator,
     hashOf: (userId) => userHashOf(userHashKey, userId),
@@ -324,15 +329,39 @@ export async function acceptedBy(handshake: HandshakeTry): Promise<Connection> {
   return decision.connection;
 }
 
-/** What was written to a connection. */
+/** What was written to a connection, and what a test makes of its socket. */
 export interface RecordedTransport {
   readonly sent: string[];
   readonly closes: { readonly code: number; readonly reason: string }[];
+  readonly pings: Buffer[];
+  /** How often the socket was cut. */
+  cuts: number;
+  /** Whether the peer answers pings. */
+  answersPings: boolean;
+  isReadingPaused: boolean;
 }
 
+/** Gives a connection a socket whose peer answers pings, unless a test says otherwise, and keeps what is written to it. */
 export function record(connection: Connection): RecordedTransport {
-  const recorded: RecordedTransport = { sent: [], closes: [] };
+  const recorded: RecordedTransport = {
+    sent: [],
+    closes: [],
+    pings: [],
+    cuts: 0,
+    answersPings: true,
+    isReadingPaused: false,
+  };
   connection.attach({
+    ping: (payload) => {
+      recorded.pings.push(payload);
+      if (recorded.answersPings) connection.watch?.pong(payload);
+    },
+    terminate: () => {
+      recorded.cuts += 1;
+    },
+    get isReadingPaused() {
+      return recorded.isReadingPaused;
+    },
     send: (text) => {
       recorded.sent.push(text);
     },
@@ -423,5 +452,6 @@ export function withAdmissions(
     start: () => stores.start(),
     stop: () => stores.stop(),
     freshAt: stores.freshAt,
+    freshAtOf: (userHash) => stores.freshAtOf(userHash),
   };
 }

@@ -4,6 +4,7 @@ import { monotonicClock, systemClock } from '../../lib/core/clock.js';
 import type { Connection } from '../../lib/core/connection.js';
 import { newId, newNodeId, parseTicket, userHashOf } from '../../lib/core/identifiers.js';
 import { DeadlineWheel } from '../../lib/core/lifetime/deadline-wheel.js';
+import { Lifetime } from '../../lib/core/lifetime/lifetime.js';
 import { DEFAULT_OPTIONS } from '../../lib/core/options.js';
 import type { Principal } from '../../lib/core/principal.js';
 import { RevocationService } from '../../lib/core/revocation/revocation-service.js';
@@ -102,6 +103,12 @@ export class CoreNode {
       audit,
       clock,
       wheel,
+      lifetime: new Lifetime({
+        limits: DEFAULT_OPTIONS.lifetime,
+        wheel,
+        clock,
+        monotonic: monotonicClock,
+      }),
       closeCodes: 'project',
       sessionIdleMs: DEFAULT_OPTIONS.session.idleMs,
       extendedByMessages: true,

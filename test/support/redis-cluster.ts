@@ -1,14 +1,16 @@
 import { Redis } from 'ioredis';
 import { eventually } from './eventually.js';
-import { startRedis, type RedisServer } from './redis-server.js';
-import { freePort } from './free-port.js';
+import { answered, onFreePorts, startRedis, type RedisServer } from './redis-server.js';
 
 const SLOTS = 16_384;
 const HOST = '127.0.0.1';
+/** How long a machine that has other things to do may take. */
+const PATIENCE_MS = 60_000;
 
 /** A server of a cluster, and a plain connection to it for looking and for orders of the test's own. */
 export interface ClusterNode {
   readonly port: number;
+  readonly busPort: number;
   readonly id: string;
   readonly server: RedisServer;
   readonly admin: Redis;
@@ -22,10 +24,16 @@ export interface RedisCluster {
   readonly startupNodes: readonly { host: string; port: number }[];
   /** The nodes that are masters now, of those that answer. */
   masters(): Promise<ClusterNode[]>;
+  /** The replica of a master. */
+  replicaOf(master: ClusterNode): Promise<ClusterNode>;
+  /** Resolves when all that a master was told is with its replica. */
+  replicated(master: ClusterNode): Promise<void>;
+  /** Resolves when three others than this one are masters. */
+  failedOver(from: ClusterNode): Promise<void>;
   /** The master that holds a key now. */
   masterOf(key: string): Promise<ClusterNode>;
   /** Resolves when every slot is served by a living master, and every living node says so. */
-  healed(withinMs?: number): Promise<void>;
+  healed(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -41,52 +49,44 @@ export async function startCluster({ nodeTimeoutMs = 1_000 } = {}): Promise<Redi
       return admin.call('CLUSTER', 'ADDSLOTSRANGE', first, last);
     }),
   );
-  for (const { port, server } of nodes.slice(1))
-    await nodes[0]!.admin.call('CLUSTER', 'MEET', HOST, port, busPorts.get(server)!);
+  for (const { port, busPort } of nodes.slice(1))
+    await nodes[0]!.admin.call('CLUSTER', 'MEET', HOST, port, busPort);
   await eventually(async () => {
-    const known = await Promise.all(nodes.map(async ({ admin }) => infoOf(await clusterInfo(admin))));
+    const known = await Promise.all(
+      nodes.map(async ({ admin }) => infoOf(await answered(() => clusterInfo(admin)))),
+    );
     return known.every((info) => info.get('cluster_known_nodes') === `${nodes.length}`);
-  }, 20_000);
-  await Promise.all(replicas.map(({ admin }, index) => replicate(admin, masters[index]!.id)));
+  }, PATIENCE_MS);
+  // A node that has not heard of the other as a master yet refuses at first.
+  await Promise.all(
+    replicas.map(({ admin }, index) =>
+      answered(() => admin.call('CLUSTER', 'REPLICATE', masters[index]!.id), PATIENCE_MS),
+    ),
+  );
   const cluster = makeCluster(nodes);
-  await cluster.healed(20_000);
+  await cluster.healed();
   return cluster;
 }
 
-const busPorts = new WeakMap<RedisServer, number>();
-
-async function startNode(nodeTimeoutMs: number): Promise<ClusterNode> {
+function startNode(nodeTimeoutMs: number): Promise<ClusterNode> {
   // A port of its own for the bus: the usual one, 10,000 above the other, may be taken or not exist.
-  const busPort = await freePort();
-  const server = await startRedis(
-    '--cluster-enabled',
-    'yes',
-    '--cluster-port',
-    `${busPort}`,
-    '--cluster-node-timeout',
-    `${nodeTimeoutMs}`,
-    '--cluster-require-full-coverage',
-    'no',
-    '--cluster-replica-validity-factor',
-    '0',
-    '--repl-diskless-sync-delay',
-    '0',
-  );
-  busPorts.set(server, busPort);
-  const admin = new Redis({ port: server.port, host: HOST, commandTimeout: 1_000, maxRetriesPerRequest: 0 });
-  admin.on('error', () => {});
-  return { port: server.port, id: String(await admin.call('CLUSTER', 'MYID')), server, admin };
-}
-
-/** A node that has not heard of the other as a master yet refuses at first. */
-async function replicate(replica: Redis, masterId: string): Promise<void> {
-  await eventually(async () => {
-    try {
-      return (await replica.call('CLUSTER', 'REPLICATE', masterId)) === 'OK';
-    } catch {
-      return false;
-    }
-  }, 10_000);
+  return onFreePorts(2, async ([port, busPort]) => {
+    const options = {
+      port: port!,
+      'cluster-enabled': 'yes',
+      'cluster-port': busPort!,
+      'cluster-node-timeout': nodeTimeoutMs,
+      'cluster-require-full-coverage': 'no',
+      'cluster-replica-validity-factor': 0,
+      'repl-diskless-sync-delay': 0,
+    };
+    const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, `${value}`]);
+    const server = await startRedis(...args);
+    const admin = new Redis({ port: port!, host: HOST, commandTimeout: 1_000, maxRetriesPerRequest: 0 });
+    admin.on('error', () => {});
+    const id = String(await answered(() => admin.call('CLUSTER', 'MYID')));
+    return { port: port!, busPort: busPort!, id, server, admin };
+  });
 }
 
 function makeCluster(nodes: readonly ClusterNode[]): RedisCluster {
@@ -107,16 +107,30 @@ function makeCluster(nodes: readonly ClusterNode[]): RedisCluster {
     nodes,
     startupNodes: nodes.map(({ port }) => ({ host: HOST, port })),
     masters,
+    replicaOf: async (master) => {
+      const lines = String(await answered(() => master.admin.call('CLUSTER', 'REPLICAS', master.id)));
+      return nodes.find((node) => node !== master && lines.includes(node.id))!;
+    },
+    replicated: ({ admin }) =>
+      eventually(async () => (await answered(() => admin.call('WAIT', 1, 500))) === 1, PATIENCE_MS),
+    failedOver: (from) =>
+      eventually(async () => {
+        const now = await masters();
+        return now.length === 3 && !now.includes(from);
+      }, PATIENCE_MS),
     masterOf: async (key) => {
       const { admin } = living()[0]!;
-      const slot = Number(await admin.call('CLUSTER', 'KEYSLOT', key));
-      const ranges = (await admin.call('CLUSTER', 'SLOTS')) as [number, number, [string, number]][];
+      const slot = Number(await answered(() => admin.call('CLUSTER', 'KEYSLOT', key)));
+      const ranges = (await answered(() => admin.call('CLUSTER', 'SLOTS'))) as [
+        number,
+        number,
+        [string, number],
+      ][];
       const [, , [, port]] = ranges.find(([first, last]) => first <= slot && slot <= last)!;
       return nodes.find((node) => node.port === port)!;
     },
-    healed: async (withinMs = 15_000) => {
-      await eventually(async () => (await Promise.all(living().map(seesAll))).every(Boolean), withinMs);
-    },
+    healed: () =>
+      eventually(async () => (await Promise.all(living().map(seesAll))).every(Boolean), PATIENCE_MS),
     stop: async () => {
       for (const { admin } of nodes) admin.disconnect();
       await Promise.all(nodes.map(({ server }) => server.stop()));
@@ -150,6 +164,7 @@ function isAlive({ process: { exitCode, signalCode } }: RedisServer): boolean {
   return exitCode === null && signalCode === null;
 }
 
+/** Not asked again: a node that does not answer is one that has died, or sleeps. */
 async function clusterInfo(admin: Redis): Promise<string> {
   return String(await admin.call('CLUSTER', 'INFO'));
 }

@@ -1,17 +1,23 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { eventually } from './eventually.js';
-import { freePort } from './free-port.js';
-import { startRedis, type RedisServer } from './redis-server.js';
+import {
+  answered,
+  onFreePorts,
+  startRedis,
+  startServer,
+  stopServer,
+  type RedisServer,
+} from './redis-server.js';
 
 const HOST = '127.0.0.1';
 const NAME = 'main';
 const REPLICAS = 2;
 const SENTINELS = 3;
+/** How long a machine that has other things to do may take. */
+const PATIENCE_MS = 60_000;
 
 /** One of the servers, and a plain connection to it for looking and for orders of the test's own. */
 export interface ReplicatedServer {
@@ -28,6 +34,8 @@ export interface RedisSentinel {
   readonly servers: readonly ReplicatedServer[];
   /** The server that the sentinels name. */
   master(): Promise<ReplicatedServer>;
+  /** Resolves when all that a master was told is with its replicas. */
+  replicated(master: ReplicatedServer): Promise<void>;
   /** Resolves when the sentinels name another master than this one, and it serves as one. */
   failedOver(from: ReplicatedServer): Promise<ReplicatedServer>;
   /** An order to a sentinel. */
@@ -37,20 +45,21 @@ export interface RedisSentinel {
 
 /** Starts them all. A master that is silent for a second is taken for dead. */
 export async function startSentinel(): Promise<RedisSentinel> {
-  const first = await startServer();
+  const first = await startReplicated();
   const replicas = await Promise.all(
-    Array.from({ length: REPLICAS }, () => startServer('--replicaof', `${HOST} ${first.port}`)),
+    Array.from({ length: REPLICAS }, () => startReplicated('--replicaof', `${HOST} ${first.port}`)),
   );
   const servers = [first, ...replicas];
   await eventually(async () => {
-    const [, , attached] = (await first.admin.call('ROLE')) as [string, number, unknown[]];
+    const [, , attached] = (await answered(() => first.admin.call('ROLE'))) as [string, number, unknown[]];
     return attached.length === REPLICAS;
-  }, 10_000);
+  }, PATIENCE_MS);
   const sentinels = await Promise.all(
-    Array.from({ length: SENTINELS }, () => startSentinelProcess(first.port)),
+    Array.from({ length: SENTINELS }, () => onFreePorts(1, ([port]) => startSentinelOn(port!, first.port))),
   );
   await Promise.all(sentinels.map(knowsAll));
-  const ask = async (...args: string[]): Promise<unknown> => sentinels[0]!.admin.call('SENTINEL', ...args);
+  const ask = (...args: string[]): Promise<unknown> =>
+    answered(() => sentinels[0]!.admin.call('SENTINEL', ...args));
   const master = async (): Promise<ReplicatedServer> => {
     const [, port] = (await ask('GET-MASTER-ADDR-BY-NAME', NAME)) as [string, string];
     return servers.find((server) => server.port === Number(port))!;
@@ -59,13 +68,18 @@ export async function startSentinel(): Promise<RedisSentinel> {
     option: { sentinels: sentinels.map(({ port }) => ({ host: HOST, port })), name: NAME },
     servers,
     master,
+    replicated: ({ admin }) =>
+      eventually(
+        async () => (await answered(() => admin.call('WAIT', REPLICAS, 500))) === REPLICAS,
+        PATIENCE_MS,
+      ),
     failedOver: async (from) => {
       await eventually(async () => {
         const now = await master();
         if (now === from) return false;
-        const [role] = (await now.admin.call('ROLE')) as [string];
+        const [role] = (await answered(() => now.admin.call('ROLE'))) as [string];
         return role === 'master';
-      }, 20_000);
+      }, PATIENCE_MS);
       return master();
     },
     command: (...args) => ask(...args),
@@ -77,7 +91,7 @@ export async function startSentinel(): Promise<RedisSentinel> {
   };
 }
 
-async function startServer(...args: string[]): Promise<ReplicatedServer> {
+async function startReplicated(...args: string[]): Promise<ReplicatedServer> {
   const server = await startRedis('--repl-diskless-sync-delay', '0', ...args);
   const { port } = server;
   return { port, server, admin: connectAdmin(port) };
@@ -89,8 +103,7 @@ interface SentinelProcess {
   stop(): Promise<void>;
 }
 
-async function startSentinelProcess(masterPort: number): Promise<SentinelProcess> {
-  const port = await freePort();
+async function startSentinelOn(port: number, masterPort: number): Promise<SentinelProcess> {
   const folder = mkdtempSync(join(tmpdir(), 'redis-sentinel-'));
   const file = join(folder, 'sentinel.conf');
   const lines = [
@@ -103,40 +116,33 @@ async function startSentinelProcess(masterPort: number): Promise<SentinelProcess
     `sentinel parallel-syncs ${NAME} 2`,
   ];
   writeFileSync(file, `${lines.join('\n')}\n`);
-  const child = spawn('redis-server', [file, '--sentinel'], { stdio: ['ignore', 'pipe', 'inherit'] });
-  await isUp(child);
-  const admin = connectAdmin(port);
-  return {
-    port,
-    admin,
-    stop: async () => {
-      admin.disconnect();
-      child.kill('SIGKILL');
-      await once(child, 'exit');
-      rmSync(folder, { recursive: true, force: true });
-    },
-  };
-}
-
-function isUp(child: ChildProcess): Promise<void> {
-  return new Promise((resolve, reject) => {
-    child.once('error', () =>
-      reject(new Error('no redis-server found; install it: sudo apt-get install -y redis-server')),
-    );
-    child.once('exit', (code) => reject(new Error(`the sentinel ended with ${code}`)));
-    child.stdout!.on('data', (chunk: Buffer) => chunk.toString().includes('+monitor master') && resolve());
-  });
+  try {
+    const child = await startServer([file, '--sentinel'], '+monitor master');
+    const admin = connectAdmin(port);
+    return {
+      port,
+      admin,
+      stop: () => {
+        admin.disconnect();
+        return stopServer(child, folder);
+      },
+    };
+  } catch (error) {
+    rmSync(folder, { recursive: true, force: true });
+    throw error;
+  }
 }
 
 /** A sentinel finds the others, and the replicas, through the master; before that it cannot fail over. */
 async function knowsAll({ admin }: SentinelProcess): Promise<void> {
   await eventually(async () => {
-    const list = (await admin.call('SENTINEL', 'MASTER', NAME)) as string[] | Record<string, string>;
+    const list = (await answered(() => admin.call('SENTINEL', 'MASTER', NAME))) as
+      string[] | Record<string, string>;
     const fields = Array.isArray(list) ? pairsOf(list) : new Map(Object.entries(list));
     return (
       fields.get('num-slaves') === `${REPLICAS}` && fields.get('num-other-sentinels') === `${SENTINELS - 1}`
     );
-  }, 20_000);
+  }, PATIENCE_MS);
 }
 
 function pairsOf(list: readonly string[]): Map<string, string> {

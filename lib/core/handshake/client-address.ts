@@ -112,7 +112,8 @@ function coversMapped(address: string, bits: number): boolean {
   return addressPrefix(address, bits) === addressPrefix(MAPPED_IPV4, bits);
 }
 
-function addressPrefix(ip: string, ipv6Prefix: number): string {
+/** What limits count an address by: the IPv4 address itself, or the prefix of an IPv6 one (requirement TH-08). */
+export function addressPrefix(ip: string, ipv6Prefix: number): string {
   if (isIPv4(ip)) return ip;
   const groups = ip.split(':').map((group) => Number.parseInt(group, 16));
   const kept = groups.map((group, index) => {

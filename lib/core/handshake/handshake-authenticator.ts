@@ -19,9 +19,7 @@ import type { AdmissionBasis, AdmissionResult, Admitted } from '../session/conne
 import type { ConnectionService } from '../session/connection-service.js';
 import type { SessionCookie } from '../session/session-cookie.js';
 import type { Stores } from '../stores.js';
-import { GcraLimiter } from '../throttle/gcra.js';
 import { PlaceCounter } from '../throttle/place-counter.js';
-import { SharedLimiter } from '../throttle/shared-limiter.js';
 import type { PresentedTicket } from '../ticket/ticket-store.js';
 import type { KeyObject } from 'node:crypto';
 import { ClientAddressReader, isLoopbackIp } from './client-address.js';
@@ -34,6 +32,7 @@ import {
   WS_AUTH_PROTOCOL,
   type PresentedCredential,
 } from './credential-reader.js';
+import { ConnectRate } from './connect-rate.js';
 import type { GatewayLookup, GatewayPolicy } from './gateway-policy.js';
 import { HandshakeAttempt } from './handshake-attempt.js';
 import { HostPolicy, isLoopbackHost } from './host-policy.js';
@@ -85,15 +84,12 @@ export class HandshakeAuthenticator {
   readonly #cookie: SessionCookie;
   readonly #audit: AuditLog;
   readonly #clock: Clock;
-  readonly #monotonic: Clock;
   readonly #wheel: DeadlineWheel;
   readonly #userHashKey: KeyObject;
   readonly #verifier: TokenVerifier | undefined;
   readonly #addresses: ClientAddressReader;
   readonly #hosts: HostPolicy;
-  readonly #connectRate: GcraLimiter;
-  /** The same rate as the store counts it, over all nodes. */
-  readonly #sharedConnectRate: SharedLimiter;
+  readonly #connectRate: ConnectRate;
   readonly #pending: PlaceCounter;
   readonly #waiting: PlaceCounter;
   #state: NodeState;
@@ -106,18 +102,15 @@ export class HandshakeAuthenticator {
     this.#cookie = parts.cookie;
     this.#audit = parts.audit;
     this.#clock = parts.clock;
-    this.#monotonic = parts.monotonic;
     this.#wheel = parts.wheel;
     this.#userHashKey = parts.userHashKey;
     this.#verifier = parts.verifier;
     this.#addresses = new ClientAddressReader(options.proxy);
     this.#hosts = new HostPolicy(options.hosts);
-    this.#connectRate = new GcraLimiter(options.handshake.connectRate);
-    this.#sharedConnectRate = new SharedLimiter({
-      rate: options.handshake.connectRate,
+    this.#connectRate = new ConnectRate({
+      options,
       store: parts.stores.throttle,
-      expectedNodes: options.storeOutage.expectedNodes,
-      clock: parts.monotonic,
+      monotonic: parts.monotonic,
       onAway: parts.onStoreAway ?? (() => {}),
     });
     this.#pending = new PlaceCounter(options.handshake.maxPending, options.handshake.maxPendingPerAddress);
@@ -156,9 +149,9 @@ export class HandshakeAuthenticator {
       const gateway = (attempt.gateway = this.#findGateway(request, lookup));
       this.#checkTransport(attempt, raw);
       this.#checkOrigin(attempt, request, gateway);
-      this.#checkConnectRate(attempt);
+      this.#connectRate.check(attempt);
       attempt.handshake = this.#describe(attempt, request, gateway, raw);
-      if (gateway.access === 'public') return this.#acceptPublic(attempt);
+      if (gateway.access === 'public') return await this.#acceptPublic(attempt);
       return await this.#decideByCredential(attempt, request, gateway, raw);
     } catch (error) {
       throw this.#toRefusal(error);
@@ -208,7 +201,7 @@ export class HandshakeAuthenticator {
         this.#giveBack(admitted);
         throw attempt.abortError();
       }
-      const grant = this.#grantOf(admitted, verified, verified.credential, connection.openedAt);
+      const grant = this.#grantOf(admitted, verified, verified.credential);
       // A connection of a session stays in it: otherwise a later logout would not find it.
       const isSameSession = !attempt.sessionId || grant.session?.id === attempt.sessionId;
       if (grant.principal.id !== connection.principal.id || !isSameSession) throw identitySwitch();
@@ -328,15 +321,6 @@ export class HandshakeAuthenticator {
     throw new HandshakeRefused('origin_not_allowed', 'origin_missing');
   }
 
-  /** What was refused at the store lately is refused here, so that a flood reaches the store once (requirement TH-01). */
-  #checkConnectRate(attempt: HandshakeAttempt): void {
-    const { prefix } = attempt.address!;
-    const shared = this.#sharedConnectRate.check(prefix);
-    const decision = shared.allowed ? this.#connectRate.take(prefix, this.#monotonic()) : shared;
-    if (decision.allowed) return;
-    throw new HandshakeRefused('rate_limited', 'connect_rate', { retryAfterMs: decision.retryAfterMs });
-  }
-
   #describe(
     attempt: HandshakeAttempt,
     request: UpgradeRequest,
@@ -357,8 +341,9 @@ export class HandshakeAuthenticator {
     });
   }
 
-  #acceptPublic(attempt: HandshakeAttempt): HandshakeDecision {
+  async #acceptPublic(attempt: HandshakeAttempt): Promise<HandshakeDecision> {
     attempt.method = 'public';
+    await this.#inTime(attempt, this.#connectRate.count(attempt));
     this.#auditSuccess(attempt, undefined, 'public');
     return { kind: 'public' };
   }
@@ -383,8 +368,13 @@ export class HandshakeAuthenticator {
       // A session that has ended is no credential, and so no evidence against the one that is waited for.
       if (gateway.credentials.has('first-message')) attempt.sessionId = undefined;
     }
-    if (gateway.credentials.has('first-message')) return { kind: 'wait' };
+    if (gateway.credentials.has('first-message')) return this.#acceptWaiting(attempt);
     throw unauthorized(attempt, attempt.hasPresented ? 'session_unknown' : 'credential_missing');
+  }
+
+  async #acceptWaiting(attempt: HandshakeAttempt): Promise<HandshakeDecision> {
+    await this.#inTime(attempt, this.#connectRate.count(attempt));
+    return { kind: 'wait' };
   }
 
   #readExplicitCredential(
@@ -510,19 +500,14 @@ export class HandshakeAuthenticator {
       maxPerSession: connections.maxPerSession,
       onLimit: connections.onLimit,
       touch: session.extendedBy === 'messages',
-      rate: attempt.address && { key: attempt.address.prefix, ...handshake.connectRate },
+      rate: this.#connectRate.ofAdmission(attempt),
       deadline: this.#clock() + handshake.verifyTimeoutMs,
     });
     const result = await this.#raceAdmission(attempt, admission);
     if (result.outcome !== 'admitted') throw refusalOf(attempt, result);
-    try {
-      if (result.evicted) await this.#replace(result.evicted, result.userHash);
-      if (attempt.signal.aborted) throw attempt.abortError();
-      return result;
-    } catch (error) {
-      this.#giveBack(result);
-      throw error;
-    }
+    if (!attempt.signal.aborted) return result;
+    this.#giveBack(result);
+    throw attempt.abortError();
   }
 
   /** Waits for a verifier or a store, and not for longer than `handshake.verifyTimeoutMs`. */
@@ -544,35 +529,18 @@ export class HandshakeAuthenticator {
   ): Promise<AdmissionResult> {
     try {
       const result = await this.#inTime(attempt, admission);
-      this.#noteRate(attempt, result);
+      this.#connectRate.noteAnswer(attempt, result);
       return result;
     } catch (error) {
-      if (error instanceof StoreUnavailable) this.#sharedConnectRate.noteAway(error);
-      admission.then((result) => this.#undo(result)).catch(() => {});
+      if (error instanceof StoreUnavailable) this.#connectRate.noteAway(error);
+      admission.then((result) => result.outcome === 'admitted' && this.#giveBack(result)).catch(() => {});
       throw error;
     }
-  }
-
-  #noteRate({ address }: HandshakeAttempt, result: AdmissionResult): void {
-    const retryAfterMs = result.outcome === 'rate' ? result.retryAfterMs : 0;
-    if (address)
-      this.#sharedConnectRate.noteAnswer(address.prefix, { allowed: retryAfterMs === 0, retryAfterMs });
-  }
-
-  /** What an admission did that nobody waits for any more. Who lost a place to it has no place, and must go. */
-  async #undo(result: AdmissionResult): Promise<void> {
-    if (result.outcome !== 'admitted') return;
-    this.#giveBack(result);
-    if (result.evicted) await this.#replace(result.evicted, result.userHash);
   }
 
   #giveBack(result: Admitted): void {
     if (this.#connections.get(result.connectionId)) return;
     this.#stores.connections.release({ id: result.connectionId, userHash: result.userHash }).catch(() => {});
-  }
-
-  async #replace(evicted: NonNullable<Admitted['evicted']>, userHash: string): Promise<void> {
-    await this.#stores.revocations.append({ kind: 'replace', userHash, ...evicted }, 'replaced');
   }
 
   #open(
@@ -600,22 +568,11 @@ export class HandshakeAuthenticator {
     return connection;
   }
 
-  /** @param openedAt Unix ms from which on the longest life of the connection counts */
-  #grantOf(
-    admitted: Admitted,
-    verified: VerifiedBasis,
-    credential: Grant['credential'],
-    openedAt = this.#clock(),
-  ): Grant {
+  #grantOf(admitted: Admitted, verified: VerifiedBasis, credential: Grant['credential']): Grant {
     const { session, ticket, userHash } = admitted;
     const { token } = verified;
     const narrowing: Narrowing | undefined = ticket ? ticket.narrowing : token?.narrowing;
-    const ends = [
-      session?.absoluteEndsAt,
-      token?.expiresAt,
-      ticket?.token?.expiresAt,
-      openedAt + this.#options.lifetime.maxMs,
-    ];
+    const ends = [session?.absoluteEndsAt, token?.expiresAt, ticket?.token?.expiresAt];
     const { basis } = verified;
     return {
       principal: narrowPrincipal(admitted.principal, narrowing),

@@ -1,4 +1,4 @@
-import { isLaterEntry, type RevocationEntry } from './revocation-log.js';
+import { isLaterEntry, UNLOGGED, type RevocationEntry } from './revocation-log.js';
 
 const MAX_ENTRIES = 4_096;
 
@@ -12,8 +12,9 @@ export class RecentEntries {
   /** The last entry that was dropped, by partition. */
   readonly #forgottenUpTo = new Map<string, string>();
 
-  /** In the order of the log, which is not always that in which entries come in. */
+  /** In the order of the log, which is not always that in which entries come in. What stands in no log is left out. */
   add(entry: RevocationEntry): void {
+    if (entry.partition === UNLOGGED) return;
     let index = this.#entries.length;
     while (index > 0 && isLaterEntry(this.#entries[index - 1]!.id, entry.id)) index -= 1;
     this.#entries.splice(index, 0, entry);

@@ -41,6 +41,9 @@ export type RevocationOrder =
 /** The partition of a store that has one log. */
 export const SINGLE_PARTITION = '0';
 
+/** In the place of a partition: an order that stands in no log yet, and concerns the connections that are there. */
+export const UNLOGGED = '';
+
 /** An order as every node receives it: with its place in the log, and with the cut that the store resolved. */
 export interface RevocationEntry {
   /** Which log it is in. A revocation of everyone stands in each, and there it concerns the users of that partition. */
@@ -92,7 +95,9 @@ export interface RevocationLog {
   /**
    * Carries an order out. The listener of this node has run before this resolves.
    *
-   * @throws {StoreUnavailable} when it was not carried out, or, for everyone, not in every partition: give it again
+   * @throws {StoreUnavailable} when the store did not say that it was carried out, or, for everyone, not in every
+   * partition. A revocation is in force on this node all the same, and is given again until the store has it. A change of
+   * rights and a rotation have been tried again for a moment, and were carried out as a whole or not at all
    */
   append(order: RevocationOrder, reason: string): Promise<RevocationReceipt>;
   /**
@@ -100,8 +105,15 @@ export interface RevocationLog {
    *
    * @param onDivergence called when entries may be lost for good: everything local must be held against the store;
    * called again where it rejects
+   * @param fence called with an order of this node before the store is asked, so that a store that hangs delays nothing
+   * here: as an entry of the partition {@link UNLOGGED}, or, for everyone, as one of each partition. What it hits is part
+   * of the answer, and the entry itself, when it comes, does not hit it again
    */
-  follow(listener: RevocationListener, onDivergence?: () => void | Promise<void>): void;
+  follow(
+    listener: RevocationListener,
+    onDivergence?: () => void | Promise<void>,
+    fence?: RevocationListener,
+  ): void;
   /** The log in which the entries about a user stand, by user hash. */
   partitionOf(userHash: string): string;
   /** True when a credential without session, or a token, was overtaken by a revocation of it, of its user or of everyone. */

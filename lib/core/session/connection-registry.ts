@@ -31,7 +31,10 @@ export interface AdmissionRequest {
   readonly onLimit: 'reject' | 'replace-oldest';
   /** Count a use of the session, and so restart its idle time. */
   readonly touch: boolean;
-  /** The connect rate of the client's address prefix, shared by all nodes. */
+  /**
+   * The connect rate of the client's address prefix, shared by all nodes; `key` is of `throttleKey()`. It is the rate that
+   * `ThrottleStore.take` counts under that key. Left out where it was counted before.
+   */
   readonly rate:
     | { readonly key: string; readonly limit: number; readonly windowMs: number; readonly burst: number }
     | undefined;
@@ -49,7 +52,7 @@ export interface Admitted {
   readonly ticket: TicketRecord | undefined;
   /** The revocation log's last entry that this decision has seen. */
   readonly logTail: string;
-  /** A connection that had to make room, on whatever node it lives. */
+  /** A connection that had to make room, on whatever node it lives. The entry that ends it is in the log already. */
   readonly evicted: { readonly node: string; readonly connectionId: string } | undefined;
 }
 
@@ -74,7 +77,8 @@ export interface RegisteredPlace {
 
 /**
  * The connections of all nodes. `admit` is one atomic step and one round trip: rate, ticket, session, revocations, limits
- * and registration are decided together, so that no two nodes can each take the last place (requirement SE-07).
+ * and registration are decided together, so that no two nodes can each take the last place (requirement SE-07). Whoever
+ * has to make room is told in the same step, by an entry of the log: also when nobody hears the answer.
  * Asked again with the id of a connection that has its place, it checks the credential anew and counts nobody twice.
  */
 export interface ConnectionRegistry {

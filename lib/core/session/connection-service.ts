@@ -1,10 +1,13 @@
 import type { AuditEventName } from '../audit/audit-event.js';
 import type { AuditLog } from '../audit/audit-log.js';
 import type { Clock } from '../clock.js';
-import { CLOSE, closeCodeIn, closeReason, type CloseCodeScheme } from '../close-code.js';
+import { CLOSE, closeCodeIn, closeReason, type CloseCode, type CloseCodeScheme } from '../close-code.js';
 import { Connection, type Ending, type Grant, type Handshake } from '../connection.js';
-import type { Deadline, DeadlineWheel } from '../lifetime/deadline-wheel.js';
+import type { DeadlineWheel } from '../lifetime/deadline-wheel.js';
+import type { Lifetime } from '../lifetime/lifetime.js';
 import { PacedCloser } from '../lifetime/paced-closer.js';
+import { credentialToCheck, Revalidation } from '../lifetime/revalidation.js';
+import type { LifetimeDue, WatchOwner } from '../lifetime/socket-watch.js';
 import { entryConcerns } from '../revocation/entry-match.js';
 import { RecentEntries } from '../revocation/recent-entries.js';
 import { isLaterEntry, type RevocationEntry } from '../revocation/revocation-log.js';
@@ -15,18 +18,18 @@ import { SessionActivity } from './session-activity.js';
 
 const REVOKED: Ending = { close: CLOSE.revoked, reason: 'revoked' };
 const EXPIRED: Ending = { close: CLOSE.expired, reason: 'expired' };
+const IDLE: Ending = { close: CLOSE.idleTimeout, reason: 'idle_timeout' };
 const OVERRUN: Ending = { close: CLOSE.tryLater, reason: 'revocation_log_overrun' };
 const REPLACED: Ending = { close: CLOSE.replaced, reason: 'replaced' };
 
-/** Longest wait between two looks at a connection's wall-clock end: bounds what a clock that was set can do. */
-const MAX_WATCH_MS = 60_000;
+/** No Close was written (RFC 6455 §7.1.5). */
+const NO_CLOSE: CloseCode = { code: 1006, word: '' };
 
-/** When a connection is looked at next. */
-interface Watch {
-  readonly deadline: Deadline;
-  /** Unix ms at which its session ends if it is not used; infinite where that is not known. */
-  readonly idleEndsAt: number;
-}
+/** Clients that a fault of this node sends away come back spread over this time. */
+const OVERRUN_RETRY_MS = 10_000;
+
+/** A message so shortly before the store's answer may have come after the store gave it. */
+const MAX_ANSWER_MS = 1_000;
 
 /** The audit event of an ending; what is not listed is `connection_closed`. */
 const EVENT_OF_REASON: ReadonlyMap<string, AuditEventName> = new Map([
@@ -40,6 +43,7 @@ export interface ConnectionServiceOptions {
   readonly audit: AuditLog;
   readonly clock: Clock;
   readonly wheel: DeadlineWheel;
+  readonly lifetime: Lifetime;
   readonly closeCodes: CloseCodeScheme;
   readonly sessionIdleMs: number;
   readonly extendedByMessages: boolean;
@@ -47,13 +51,13 @@ export interface ConnectionServiceOptions {
 }
 
 /** The connections of this node: from the moment in which a store admitted them to the last byte. */
-export class ConnectionService {
+export class ConnectionService implements WatchOwner<Connection> {
   readonly #options: ConnectionServiceOptions;
   readonly #table = new ConnectionTable();
   readonly #recent = new RecentEntries();
   readonly #closer = new PacedCloser();
   readonly #activity: SessionActivity;
-  readonly #watches = new Map<Connection, Watch>();
+  readonly #revalidation: Revalidation;
   /** A connection that nobody has been told of yet: ended now, it is a handshake that is refused, and no close. */
   #opening: Connection | undefined;
 
@@ -64,6 +68,12 @@ export class ConnectionService {
       wheel: options.wheel,
       idleMs: options.sessionIdleMs,
       onVerdict: (sessionId, remainingMs) => this.#applyVerdict(sessionId, remainingMs),
+      onError: options.onError,
+    });
+    this.#revalidation = new Revalidation({
+      revocations: options.stores.revocations,
+      wheel: options.wheel,
+      onRevoked: (connection) => this.end(connection, REVOKED),
       onError: options.onError,
     });
     options.stores.revocations.follow(
@@ -102,9 +112,11 @@ export class ConnectionService {
     logTail: string,
     idleLeftMs: number | undefined,
   ): Connection {
-    const connection = new Connection(id, handshake, grant, this.#options.clock());
+    const { clock, lifetime } = this.#options;
+    const connection = new Connection(id, handshake, grant, clock(), lifetime.maxMs);
     this.#table.add(connection);
-    this.#watch(connection, idleLeftMs);
+    connection.watch = lifetime.watch(connection, this);
+    this.#allow(connection, idleLeftMs);
     this.#opening = connection;
     this.#applyMissed(connection, logTail);
     this.#opening = undefined;
@@ -118,27 +130,21 @@ export class ConnectionService {
   renew(connection: Connection, grant: Grant, logTail: string, idleLeftMs: number | undefined): void {
     if (!connection.isOpen) return this.#release(connection);
     this.#table.update(connection, () => connection.renew(grant));
-    this.#watch(connection, idleLeftMs);
+    this.#allow(connection, idleLeftMs);
     this.#applyMissed(connection, logTail);
   }
 
   /** True when a frame of this connection may be looked at; an expired connection ends here. */
   isLive(connection: Connection): boolean {
-    if (!connection.isOpen) return false;
-    if (this.#options.clock() < connection.expiresAt) return true;
-    this.end(connection, EXPIRED);
-    return false;
+    return this.#isLiveAt(connection, this.#options.clock());
   }
 
-  /** True when an application message of this connection may be dispatched: it counts as a use of the session (SE-08). */
+  /** True when an application message of this connection may be dispatched: it counts as a use of it and of its session (SE-08). */
   mayReceive(connection: Connection): boolean {
-    if (!this.isLive(connection)) return false;
     const now = this.#options.clock();
+    if (!this.#isLiveAt(connection, now)) return false;
     connection.lastMessageAt = now;
-    if (this.#options.extendedByMessages && connection.session) {
-      const { idleEndsAt = Infinity } = this.#watches.get(connection) ?? {};
-      this.#activity.markUsed(connection.session.id, idleEndsAt - now);
-    }
+    if (connection.tellsNextUse) this.#tellUse(connection);
     return true;
   }
 
@@ -149,8 +155,17 @@ export class ConnectionService {
     const code = closeCodeIn(this.#options.closeCodes, ending.close.code);
     const { correlationId } = connection.handshake;
     const reason = closeReason(ending.close.word, { retryAfterMs: ending.retryAfterMs, correlationId });
-    this.#closer.enqueue(() => this.#writeClose(connection, code, reason));
+    this.#closer.enqueue(() => this.#attempt(() => connection.writeClose(code, reason)));
     if (connection !== this.#opening) this.#audit(connection, ending.reason, code);
+    return true;
+  }
+
+  /** Cuts a connection whose peer would not read a Close. @returns false when it was ending already */
+  cut(connection: Connection, reason: string): boolean {
+    if (!connection.fence({ close: NO_CLOSE, reason })) return false;
+    this.#forget(connection);
+    this.#closer.enqueue(() => this.#attempt(() => connection.terminate()));
+    this.#audit(connection, reason, NO_CLOSE.code);
     return true;
   }
 
@@ -201,7 +216,7 @@ export class ConnectionService {
     connection.seenUpTo = logTail;
     const missed = this.#recent.after(this.#partitionOf(connection), logTail);
     if (!missed) {
-      this.end(connection, OVERRUN);
+      this.end(connection, { ...OVERRUN, retryAfterMs: Math.random() * OVERRUN_RETRY_MS });
       return;
     }
     for (const entry of missed) {
@@ -224,12 +239,9 @@ export class ConnectionService {
       })),
     );
     for (const connection of connections) {
-      const { userHash, session, authenticatedAt, tokenHash } = connection.grant;
-      if (session) this.#activity.ask(session.id);
-      if (session && !tokenHash) continue;
-      const issuedAt = session ? undefined : authenticatedAt;
-      if (await stores.revocations.isRevoked({ userHash, issuedAt, tokenHash }))
-        this.end(connection, REVOKED);
+      if (connection.session) this.#activity.ask(connection.session.id);
+      const credential = credentialToCheck(connection);
+      if (credential && (await stores.revocations.isRevoked(credential))) this.end(connection, REVOKED);
     }
   }
 
@@ -284,49 +296,80 @@ export class ConnectionService {
     const { session } = connection;
     if (!session) return;
     this.#table.update(connection, () => connection.replaceSession(Object.freeze({ ...session, ...change })));
+    // What was told was told of the session that it had.
+    connection.tellsNextUse = this.#options.extendedByMessages;
   }
 
   /** A socket that cannot be closed keeps no other from being closed. */
-  #writeClose(connection: Connection, code: number, reason: string): void {
+  #attempt(close: () => void): void {
     try {
-      connection.writeClose(code, reason);
+      close();
     } catch (error) {
       this.#options.onError(error);
     }
   }
 
-  /** One deadline for each connection: its end by the wall clock, or the earliest time at which its session may be idle. */
-  #watch(connection: Connection, idleLeftMs: number | undefined): void {
-    const { clock, wheel } = this.#options;
-    const now = clock();
-    const untilEnd = Math.max(0, connection.expiresAt - now);
-    const delay = Math.min(untilEnd, idleLeftMs ?? Infinity, MAX_WATCH_MS);
-    wheel.cancel(this.#watches.get(connection)?.deadline);
-    const deadline = wheel.schedule(delay, () => this.#look(connection));
-    this.#watches.set(connection, { deadline, idleEndsAt: now + (idleLeftMs ?? Infinity) });
+  #isLiveAt(connection: Connection, now: number): boolean {
+    if (!connection.isOpen) return false;
+    // The longest life is a duration: where the wall clock says that it is over, the watch knows better.
+    if (now < connection.expiresAt || connection.watch?.isExpired === false) return true;
+    this.end(connection, EXPIRED);
+    return false;
   }
 
-  #look(connection: Connection): void {
-    if (!connection.isOpen) return;
-    if (this.#options.clock() >= connection.expiresAt) {
-      this.end(connection, EXPIRED);
-      return;
+  /** Puts the connection under watch for as long as its grant allows. */
+  #allow(connection: Connection, idleLeftMs: number | undefined): void {
+    connection.watch?.allowUntil(connection.grant.expiresAt, idleLeftMs);
+    connection.tellsNextUse = this.#options.extendedByMessages && connection.session !== undefined;
+  }
+
+  /** @internal Called by the watch of a connection. */
+  applyDue(connection: Connection, due: LifetimeDue): void {
+    switch (due) {
+      case 'expired':
+        this.end(connection, EXPIRED);
+        break;
+      case 'idle':
+        this.end(connection, IDLE);
+        break;
+      case 'silent':
+        this.cut(connection, 'heartbeat_timeout');
+        break;
+      case 'revalidate':
+        if (connection.session) this.#activity.ask(connection.session.id);
+        if (credentialToCheck(connection)) this.#revalidation.add(connection);
+        break;
     }
-    this.#watch(connection, undefined);
-    if (connection.session) this.#activity.ask(connection.session.id);
+  }
+
+  /** Once until the store has answered: the messages between are part of the same use. */
+  #tellUse(connection: Connection): void {
+    connection.tellsNextUse = false;
+    const { session, watch } = connection;
+    if (session && watch) this.#activity.markUsed(session.id, watch.sessionIdleLeftMs);
   }
 
   #applyVerdict(sessionId: string, remainingMs: number | null): void {
     for (const connection of this.#table.ofSession(sessionId)) {
       if (remainingMs === null) this.end(connection, EXPIRED);
-      else this.#watch(connection, remainingMs);
+      else this.#extend(connection, remainingMs);
     }
+  }
+
+  #extend(connection: Connection, idleLeftMs: number): void {
+    const { watch } = connection;
+    watch?.sessionLives(idleLeftMs);
+    if (!credentialToCheck(connection)) watch?.revalidated();
+    if (!this.#options.extendedByMessages || connection.tellsNextUse) return;
+    const answerMs = Math.min(MAX_ANSWER_MS, this.#options.sessionIdleMs / 8);
+    const isTold = this.#options.clock() - connection.lastMessageAt > answerMs;
+    connection.tellsNextUse = isTold;
+    if (!isTold) this.#activity.markUsed(connection.session!.id, Infinity);
   }
 
   #forget(connection: Connection): void {
     if (!this.#table.remove(connection)) return;
-    this.#options.wheel.cancel(this.#watches.get(connection)?.deadline);
-    this.#watches.delete(connection);
+    connection.watch?.stop();
     this.#release(connection);
   }
 

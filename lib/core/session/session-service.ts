@@ -127,18 +127,23 @@ export class SessionService {
    * connections of the session live on under the new one.
    *
    * @throws {SessionUnknown} when the session has ended
+   * @throws {StoreUnavailable} when the store did not say what came of it, also when asked again for a moment. It was done
+   * as a whole or not at all; where it was done, nobody has the new token, and the user logs in again
    */
   async rotate(idOrToken: string): Promise<IssuedSession> {
     const sessionId = readSessionId(idOrToken);
     const userHash = userHashOfSession(sessionId);
     const token = newSessionToken(userHash);
     const newSessionId = sessionIdOf(token)!;
+    // Before, and not after: once the session has its new token, nothing may fail that would keep it from the caller.
+    const [before] = await this.#stores.sessions.get([sessionId]);
+    if (!before) throw new SessionUnknown();
     const receipt = await this.#stores.revocations.append(
       { kind: 'rotate', userHash, sessionId, newSessionId },
       'rotated',
     );
-    const [session] = receipt.sessions > 0 ? await this.#stores.sessions.get([newSessionId]) : [];
-    if (!session) throw new SessionUnknown();
+    if (receipt.sessions === 0) throw new SessionUnknown();
+    const session = Object.freeze({ ...before, id: newSessionId });
     this.#record('session_renewed', 'rotated', session);
     return { session, token };
   }
@@ -149,6 +154,8 @@ export class SessionService {
    *
    * @returns how many sessions changed
    * @throws {WsAuthError} `invalid_selector` or `invalid_principal`
+   * @throws {StoreUnavailable} when the store did not say what came of it, also when asked again for a moment. All of the
+   * sessions changed or none, and nothing changes any more: repeat it
    */
   async setRoles(
     selector: { session: string } | { user: string },

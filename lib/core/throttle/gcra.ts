@@ -12,51 +12,101 @@ export interface RateDecision {
   readonly retryAfterMs: number;
 }
 
+/** What was taken in advance. */
+export interface RateLease {
+  readonly taken: number;
+  /** How long to wait until there is one more; 0 when all that was wanted was taken. */
+  readonly retryAfterMs: number;
+}
+
 /** By how much a sum of fractions may be over: it must not cost the last one of a burst. */
 const ROUNDING_MS = 0.1;
 
 const ALLOWED: RateDecision = { allowed: true, retryAfterMs: 0 };
 
 /**
- * Rate limits by key, in memory: the generic cell rate algorithm, one number for each key and no timer. No stretch of
- * time lets through more than the burst and what the steady rate adds.
+ * The generic cell rate algorithm: all there is to know of a sender is one number, the time at which it would be whole again
+ * if it sent nothing more. Whoever asks keeps that number. No stretch of time lets through more than the burst and what the
+ * steady rate adds.
+ */
+export class Gcra {
+  readonly #emissionMs: number;
+  readonly #toleranceMs: number;
+  readonly #roundingMs: number;
+
+  constructor(rate: Rate) {
+    this.#emissionMs = rate.windowMs / rate.limit;
+    this.#toleranceMs = this.#emissionMs * rate.burst;
+    this.#roundingMs = Math.min(ROUNDING_MS, this.#emissionMs / 2);
+  }
+
+  /** The number after `cost` was counted, whether that is allowed or not. */
+  next(wholeAt: number, now: number, cost: number): number {
+    return (wholeAt < now ? now : wholeAt) + this.#emissionMs * cost;
+  }
+
+  /** How long to wait until a number of {@link next} would be allowed; 0 when it is. */
+  waitMs(next: number, now: number): number {
+    const over = next - this.#toleranceMs - now;
+    return over > this.#roundingMs ? Math.ceil(over) : 0;
+  }
+
+  /** How many there are to be taken at once. */
+  remaining(wholeAt: number, now: number): number {
+    const room = now + this.#toleranceMs + this.#roundingMs - Math.max(wholeAt, now);
+    return Math.max(0, Math.floor(room / this.#emissionMs));
+  }
+}
+
+/**
+ * Rates by key, in memory: one number for each key and no timer.
  *
  * Bounded: beyond `maxKeys` the keys that were used longest ago are forgotten, which makes them whole again.
  */
 export class GcraLimiter {
-  readonly #emissionMs: number;
-  readonly #toleranceMs: number;
-  readonly #roundingMs: number;
+  readonly #gcra: Gcra;
   readonly #maxKeys: number;
-  /** The theoretical arrival time of the next one, by key; in order of use. */
-  readonly #arrivals = new Map<string, number>();
+  /** When each key is whole again; in order of use. */
+  readonly #wholeAt = new Map<string, number>();
 
   constructor(rate: Rate, maxKeys = 100_000) {
-    this.#emissionMs = rate.windowMs / rate.limit;
-    this.#toleranceMs = this.#emissionMs * rate.burst;
-    this.#roundingMs = Math.min(ROUNDING_MS, this.#emissionMs / 2);
+    this.#gcra = new Gcra(rate);
     this.#maxKeys = maxKeys;
   }
 
   /** Counts one, or several, if the rate allows it; a refusal counts nothing. */
   take(key: string, now: number, cost = 1): RateDecision {
-    const known = this.#arrivals.get(key);
-    const arrival = known === undefined || known < now ? now : known;
-    const next = arrival + this.#emissionMs * cost;
-    const over = next - this.#toleranceMs - now;
-    if (over > this.#roundingMs) return { allowed: false, retryAfterMs: Math.ceil(over) };
-    if (known !== undefined) this.#arrivals.delete(key);
-    this.#arrivals.set(key, next);
-    if (this.#arrivals.size > this.#maxKeys) this.#forgetOldest();
+    const next = this.#gcra.next(this.#wholeAt.get(key) ?? 0, now, cost);
+    const retryAfterMs = this.#gcra.waitMs(next, now);
+    if (retryAfterMs > 0) return { allowed: false, retryAfterMs };
+    this.#keep(key, next);
     return ALLOWED;
   }
 
-  get size(): number {
-    return this.#arrivals.size;
+  /** Counts as much of `wanted` as the rate allows. */
+  takeUpTo(key: string, now: number, wanted: number): RateLease {
+    const wholeAt = this.#wholeAt.get(key) ?? 0;
+    const taken = Math.min(wanted, this.#gcra.remaining(wholeAt, now));
+    const next = taken > 0 ? this.#gcra.next(wholeAt, now, taken) : wholeAt;
+    if (taken > 0) this.#keep(key, next);
+    if (taken === wanted) return { taken, retryAfterMs: 0 };
+    return { taken, retryAfterMs: this.#gcra.waitMs(this.#gcra.next(next, now, 1), now) };
   }
 
-  #forgetOldest(): void {
-    const oldest = this.#arrivals.keys().next().value;
-    if (oldest !== undefined) this.#arrivals.delete(oldest);
+  /** How many a key may take at once. */
+  remaining(key: string, now: number): number {
+    return this.#gcra.remaining(this.#wholeAt.get(key) ?? 0, now);
+  }
+
+  get size(): number {
+    return this.#wholeAt.size;
+  }
+
+  #keep(key: string, wholeAt: number): void {
+    this.#wholeAt.delete(key);
+    this.#wholeAt.set(key, wholeAt);
+    if (this.#wholeAt.size <= this.#maxKeys) return;
+    const oldest = this.#wholeAt.keys().next().value;
+    if (oldest !== undefined) this.#wholeAt.delete(oldest);
   }
 }

@@ -51,17 +51,16 @@ export class SharedLimiter {
   async take(key: string, cost = 1): Promise<RateDecision> {
     const blocked = this.#blockOf(key);
     if (blocked) return blocked;
-    const { store, rate, clock } = this.#options;
-    let decision: RateDecision;
-    try {
-      decision = await store.take(key, rate, cost);
-    } catch (error) {
-      if (!(error instanceof StoreUnavailable)) throw error;
-      this.noteAway(error);
-      return this.#ownShare.take(key, clock(), cost);
-    }
-    this.noteAnswer(key, decision);
-    return decision;
+    const decision = await this.#ask(key, cost);
+    return decision ?? this.#ownShare.take(key, this.#options.clock(), cost);
+  }
+
+  /** Counts one of a key that {@link check} has let through in this turn: what that has counted is not counted again. */
+  async takeChecked(key: string): Promise<RateDecision> {
+    const isCounted = this.#isAway;
+    const decision = await this.#ask(key, 1);
+    if (decision) return decision;
+    return isCounted ? ALLOWED : this.#ownShare.take(key, this.#options.clock());
   }
 
   /** What this node can say without the store: refused lately, or beyond its share while the store is away. */
@@ -82,6 +81,21 @@ export class SharedLimiter {
     if (this.#isAway) return;
     this.#isAway = true;
     this.#options.onAway(error);
+  }
+
+  /** @returns what the store says, or nothing when it is away */
+  async #ask(key: string, cost: number): Promise<RateDecision | undefined> {
+    const { store, rate } = this.#options;
+    let decision: RateDecision;
+    try {
+      decision = await store.take(key, rate, cost);
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error;
+      this.noteAway(error);
+      return undefined;
+    }
+    this.noteAnswer(key, decision);
+    return decision;
   }
 
   #blockOf(key: string): RateDecision | undefined {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Rate, RateDecision } from './gcra.js';
+import type { Rate, RateDecision, RateLease } from './gcra.js';
 
 /**
  * Rates that all nodes count together. One atomic step of the same cost for whatever comes; what is kept for a key ends by
@@ -13,6 +13,14 @@ export interface ThrottleStore {
    * @throws {StoreUnavailable} when nobody can tell
    */
   take(key: string, rate: Rate, cost: number): Promise<RateDecision>;
+
+  /**
+   * Counts as much of `wanted` as the rate allows, in one step: a node takes in advance what it may then give out by itself.
+   *
+   * @param key of {@link throttleKey}
+   * @throws {StoreUnavailable} when nobody can tell
+   */
+  takeUpTo(key: string, rate: Rate, wanted: number): Promise<RateLease>;
 }
 
 /** 128 bits and more: nobody finds two identities with one key. */

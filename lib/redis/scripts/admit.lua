@@ -5,11 +5,12 @@
 -- ARGV 1 prefix of all keys   2 user hash   3 connection   4 node   5 deadline, server clock   6 '1' to touch
 --      7 connections a user may have   8 connections a session may have   9 'reject' | 'replace-oldest'
 --      10 emission interval of the rate in microseconds   11 burst   12 token hash or ''
---      13 mode: ticket | session | principal
---      ticket:    14 hash   15 run id   16 origin   17 path   18 session
---      session:   14 id
---      principal: 14 issued at
--- out  {'admitted', now, log tail, evicted node, evicted connection, session fields, ms left, ticket fields}
+--      13 mode: ticket | session | principal   14 partition   15 channel of the log   16 longest log
+--      17 nonce for the entry about who has to make room
+--      ticket:    18 hash   19 run id   20 origin   21 path   22 session
+--      session:   18 id
+--      principal: 18 issued at
+-- out  {'admitted', now, log tail, evicted node, evicted connection, session fields, ms left, ticket fields, entry before}
 --      {'ticket_unknown'} | {'ticket_replayed'} | {'ticket_mismatch', what differs} | {'session_unknown'} | {'revoked'}
 --      {'limit', 'user' | 'session'} | {'rate', milliseconds} | {'late', now}
 -- @include common
@@ -25,14 +26,14 @@ end
 
 local ticket, sessionId, issuedAt, tokenHash = {}, '', 0, ARGV[12]
 if mode == 'ticket' then
-  local presented = {use = 'connect', origin = ARGV[16], path = ARGV[17], session = ARGV[18]}
-  local outcome, found = spendTicket(KEYS[6], prefix, ARGV[14], userHash, ARGV[15], presented, now)
+  local presented = {use = 'connect', origin = ARGV[20], path = ARGV[21], session = ARGV[22]}
+  local outcome, found = spendTicket(KEYS[6], prefix, ARGV[18], userHash, ARGV[19], presented, now)
   if outcome ~= 'consumed' then return {'ticket_' .. outcome, found or ''} end
   ticket, sessionId, issuedAt, tokenHash = found, found[5], tonumber(found[8]), found[9]
 elseif mode == 'session' then
-  sessionId = ARGV[14]
+  sessionId = ARGV[18]
 else
-  issuedAt = tonumber(ARGV[14])
+  issuedAt = tonumber(ARGV[18])
 end
 
 local cut, credentialCut = readCuts(KEYS[4], KEYS[5])
@@ -71,7 +72,7 @@ for index = 1, #registered, 2 do
     end
   end
 end
-local evicted = {'', ''}
+local evicted, before = {'', ''}, ''
 local full = (ofSession >= tonumber(ARGV[8]) and 'session') or (live >= tonumber(ARGV[7]) and 'user')
 if full then
   if ARGV[9] == 'reject' then return {'limit', full} end
@@ -80,7 +81,15 @@ if full then
 end
 redis.call('HSET', KEYS[1], connection, ARGV[4] .. '|' .. sessionId .. '|' .. text(since))
 redis.call('PEXPIRE', KEYS[1], 172800000)
+-- In the same step, so that whoever has lost the place is told when nobody hears the answer to this.
+if full then
+  local order = {kind = 'replace', userHash = userHash, node = evicted[1], connectionId = evicted[2]}
+  local entry = {nonce = ARGV[17], order = cjson.encode(order), cut = '', inclusive = '', reason = 'replaced', issuer = ''}
+  local id
+  id, before = appendEntry(KEYS[3], ARGV[15], ARGV[16], ARGV[14], entry)
+  rememberOrder(prefix .. 'x:' .. ARGV[17], id, before, '', '', 0)
+end
 if session and ARGV[6] == '1' then left = touchSession(sessionKey, session, now) end
 
 local last = redis.call('XREVRANGE', KEYS[3], '+', '-', 'COUNT', 1)
-return {'admitted', text(now), last[1] and last[1][1] or '0-0', evicted[1], evicted[2], session or {}, text(left or 0), ticket}
+return {'admitted', text(now), last[1] and last[1][1] or '0-0', evicted[1], evicted[2], session or {}, text(left or 0), ticket, before}

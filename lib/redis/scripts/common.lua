@@ -41,3 +41,21 @@ local function touchSession(key, session, now)
   redis.call('PEXPIRE', key, left)
   return left
 end
+
+-- Appends an entry to the log and publishes it. Answers its id, and the entry before it as id|nonce, or '' for the first:
+-- after a failover another entry may have the same id. What it says is a table of nonce, order (JSON), cut, inclusive,
+-- reason and issuer.
+local function appendEntry(log, channel, longest, partition, entry)
+  local last = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)
+  local previous = last[1] and last[1][1] .. '|' .. last[1][2][2] or ''
+  local id = redis.call('XADD', log, 'MAXLEN', '~', longest, '*', 'k', entry.nonce, 'o', entry.order, 'c', entry.cut,
+    'i', entry.inclusive, 'y', entry.reason, 'n', entry.issuer)
+  redis.call('PUBLISH', channel, cjson.encode({partition, id, previous, entry.nonce, entry.order, entry.cut,
+    entry.inclusive, entry.reason, entry.issuer}))
+  return id, previous
+end
+
+-- Remembers what came of an order: given again under its nonce, it is answered again, and not carried out again.
+local function rememberOrder(key, id, previous, cut, inclusive, changed)
+  redis.call('SET', key, cjson.encode({id, previous, cut, inclusive, tostring(changed)}), 'PX', 300000)
+end

@@ -23,6 +23,7 @@ import {
   type CoreHarnessInit,
   type RecordedTransport,
 } from '../../support/core-harness.js';
+import { eventually } from '../../support/eventually.js';
 
 const MINUTE_MS = 60_000;
 
@@ -36,7 +37,11 @@ describe('ConnectionService', () => {
   function build(init: CoreHarnessInit = {}): void {
     core = coreHarness({
       ...init,
-      options: { session: { idleMs: 10 * MINUTE_MS, absoluteMs: 60 * MINUTE_MS }, ...init.options },
+      options: {
+        session: { idleMs: 10 * MINUTE_MS, absoluteMs: 60 * MINUTE_MS },
+        lifetime: { idleMs: false },
+        ...init.options,
+      },
     });
   }
 
@@ -71,7 +76,7 @@ describe('ConnectionService', () => {
       admitted.logTail,
       idleLeftMs,
     );
-    return { connection, ...record(connection) };
+    return Object.assign(record(connection), { connection });
   }
 
   async function login(init: Partial<SessionInit> = {}): Promise<LiveSession> {
@@ -84,7 +89,7 @@ describe('ConnectionService', () => {
   function openAlone(change: Partial<Grant> = {}): Opened {
     const grant = grantOf({ userHash: core.hashOf('u1'), ...change });
     const connection = core.connections.open(newId(), HANDSHAKE, grant, '0-0', undefined);
-    return { connection, ...record(connection) };
+    return Object.assign(record(connection), { connection });
   }
 
   const append = (order: RevocationOrder, reason = 'test') => core.stores.revocations.append(order, reason);
@@ -220,10 +225,31 @@ describe('ConnectionService', () => {
       expect(opened.filter(({ closes }) => closes.length === 1)).toHaveLength(120);
     });
 
+    it('fences 2,000 of a revocation within a second, and stalls nobody while it closes them (LT-07)', async () => {
+      const opened = Array.from({ length: 2_000 }, () => openAlone());
+      const stalls: number[] = [];
+      let last = performance.now();
+      const watch = setInterval(() => {
+        stalls.push(performance.now() - last);
+        last = performance.now();
+      }, 1);
+      const begun = performance.now();
+      await core.revocations.revoke({ user: 'u1' });
+      expect(opened.some(({ connection }) => connection.isOpen)).toBe(false);
+      expect(performance.now() - begun).toBeLessThan(1_000);
+      await eventually(() => opened.every(({ closes }) => closes.length === 1));
+      clearInterval(watch);
+      stalls.sort((a, b) => a - b);
+      expect(stalls[Math.floor(stalls.length * 0.99)]).toBeLessThan(100);
+    });
+
     it('does not let a transport that throws keep others alive', async () => {
       const [broken, sound] = [openAlone(), openAlone()];
       const failure = new Error('the socket is in no state to close');
       broken.connection.attach({
+        ping: () => {},
+        terminate: () => {},
+        isReadingPaused: false,
         send: () => {},
         close: () => {
           throw failure;
@@ -312,12 +338,40 @@ describe('ConnectionService', () => {
       expect(connection.isOpen).toBe(false);
     });
 
-    it('does not come early when the wall clock was set back (LT-01)', async () => {
-      const { connection } = openAlone({ expiresAt: core.clock() + 2 * MINUTE_MS });
+    it('comes no later when the wall clock was set back, and no earlier (LT-01)', async () => {
+      const { connection, closes } = openAlone({ expiresAt: core.clock() + 2 * MINUTE_MS });
       core.clock.advance(-60 * MINUTE_MS);
-      core.monotonic.advance(3 * MINUTE_MS);
-      core.wheel.sweep();
+      await core.advance(2 * MINUTE_MS - 1);
       expect(connection.isOpen).toBe(true);
+      await core.advance(51);
+      expect(closes).toMatchObject([{ code: 4419 }]);
+    });
+
+    it.each([-60, 60])(
+      'comes with the longest life, though the wall clock was set by %d minutes (LT-01)',
+      async (minutes) => {
+        build({ options: { lifetime: { maxMs: 10 * MINUTE_MS, idleMs: false } } });
+        const { connection, closes } = openAlone({ expiresAt: core.clock() + 600 * MINUTE_MS });
+        core.clock.advance(minutes * MINUTE_MS);
+        for (let second = 0; second < 599; second += 1) await core.advance(1_000);
+        expect(core.connections.mayReceive(connection)).toBe(true);
+        await core.advance(1_050);
+        expect(closes).toEqual([{ code: 4419, reason: 'expired;id=correlation-1' }]);
+      },
+    );
+
+    it('is told to the client as the earliest of all ends (LT-01)', () => {
+      build({ options: { lifetime: { maxMs: 10 * MINUTE_MS } } });
+      expect(openAlone().connection.expiresAt).toBe(core.clock() + 10 * MINUTE_MS);
+      expect(openAlone({ expiresAt: core.clock() + 5 }).connection.expiresAt).toBe(core.clock() + 5);
+    });
+
+    it('lets no message through after the longest life, swept or not (LT-01)', () => {
+      build({ options: { lifetime: { maxMs: MINUTE_MS } } });
+      const { connection } = openAlone();
+      core.clock.advance(MINUTE_MS);
+      core.monotonic.advance(MINUTE_MS);
+      expect(core.connections.mayReceive(connection)).toBe(false);
     });
 
     it('comes when the session was idle for too long (SE-08)', async () => {
@@ -403,6 +457,55 @@ describe('ConnectionService', () => {
       expect(connection.isOpen).toBe(false);
     });
 
+    it('is found within a minute for a token and a user without session, when nobody told of it (LT-05)', async () => {
+      build({ wrapStores: deafStores().wrap });
+      const byToken = openAlone({ tokenHash: 'token-1' });
+      const byUser = openAlone({ userHash: core.hashOf('u2') });
+      const other = openAlone({ userHash: core.hashOf('u3'), tokenHash: 'token-3' });
+      await append({ kind: 'token', tokenHash: 'token-1', userHash: core.hashOf('u1'), rememberMs: 3_600_000 });
+      await core.revocations.revoke({ user: 'u2' });
+      expect(byToken.connection.isOpen && byUser.connection.isOpen).toBe(true);
+      await core.advance(MINUTE_MS + 50);
+      expect(byToken.closes).toMatchObject([{ code: 4410 }]);
+      expect(byUser.closes).toMatchObject([{ code: 4410 }]);
+      expect(other.connection.isOpen).toBe(true);
+    });
+
+    it('is found within a minute for the token of a connection whose session goes on (LT-05)', async () => {
+      build({ wrapStores: deafStores().wrap });
+      const { connection, closes } = await open(await login(), { tokenHash: 'token-1' });
+      await append({ kind: 'token', tokenHash: 'token-1', userHash: core.hashOf('u1'), rememberMs: 3_600_000 });
+      core.connections.mayReceive(connection);
+      await core.advance(MINUTE_MS + 50);
+      expect(closes).toMatchObject([{ code: 4410 }]);
+    });
+
+    it('asks about a session once for all that the store answered within the minute (LT-05)', async () => {
+      let asked = 0;
+      build({
+        wrapStores: (stores) => ({
+          ...withAdmissions(stores, (_, admit) => admit()),
+          sessions: {
+            ...deafStores().wrap(stores).sessions,
+            get: (ids) => {
+              asked += ids.length;
+              return stores.sessions.get(ids);
+            },
+          },
+        }),
+      });
+      const session = await login();
+      const before = asked;
+      await open(session);
+      await open(session);
+      await core.advance(MINUTE_MS / 2);
+      const { connection } = await open(session);
+      await core.advance(MINUTE_MS / 2 + 50);
+      expect(asked - before).toBe(1);
+      await core.advance(MINUTE_MS / 2);
+      expect([asked - before, connection.isOpen]).toEqual([1, true]);
+    });
+
     it('does not come because the store is away; it is asked again (LT-05)', async () => {
       const away = deafStores();
       build({ wrapStores: away.wrap });
@@ -414,6 +517,137 @@ describe('ConnectionService', () => {
       away.failure = undefined;
       await core.advance(10 * MINUTE_MS);
       expect(connection.isOpen).toBe(false);
+    });
+  });
+
+  describe('a silent client', () => {
+    it('is closed 4408 when no application message came for the idle time (LT-03)', async () => {
+      build({ options: { lifetime: { idleMs: 5 * MINUTE_MS } } });
+      const { connection, closes, pings } = openAlone();
+      await core.advance(4 * MINUTE_MS);
+      expect(core.connections.mayReceive(connection)).toBe(true);
+      for (let minute = 0; minute < 4; minute += 1) await core.advance(MINUTE_MS);
+      expect(connection.isOpen).toBe(true);
+      await core.advance(MINUTE_MS + 50);
+      expect(closes).toEqual([{ code: 4408, reason: 'idle_timeout;id=correlation-1' }]);
+      expect(pings.length).toBeGreaterThan(3);
+      expect(core.events).toMatchObject([
+        { event: 'connection_closed', outcome: 'closed', reasonCode: 'idle_timeout', closeCode: 4408 },
+      ]);
+      expect(core.wheel.size).toBe(0);
+    });
+
+    it('is not kept by frames that were looked at and not dispatched (LT-03)', async () => {
+      build({ options: { lifetime: { idleMs: 5 * MINUTE_MS } } });
+      const { connection } = openAlone();
+      for (let minute = 0; minute < 5; minute += 1) {
+        expect(core.connections.isLive(connection)).toBe(true);
+        await core.advance(MINUTE_MS + 10);
+      }
+      expect(connection.isOpen).toBe(false);
+    });
+
+    it('stays for ever where it may (LT-03)', async () => {
+      const { connection } = openAlone();
+      for (let minute = 0; minute < 59; minute += 1) await core.advance(MINUTE_MS);
+      expect(connection.isOpen).toBe(true);
+    });
+
+    it('is cut when it does not answer a ping, and told of once (LT-04)', async () => {
+      const opened = openAlone();
+      opened.answersPings = false;
+      await core.advance(30_000);
+      expect(opened.pings).toHaveLength(1);
+      await core.advance(9_900);
+      expect(opened.connection.isOpen).toBe(true);
+      await core.advance(150);
+      expect([opened.cuts, opened.closes, core.connections.local()]).toEqual([1, [], []]);
+      core.connections.closed(opened.connection, 1006);
+      expect(core.events).toMatchObject([
+        { event: 'connection_closed', outcome: 'closed', reasonCode: 'heartbeat_timeout', closeCode: 1006 },
+      ]);
+      expect([await count(), core.wheel.size]).toEqual([0, 0]);
+    });
+
+    it('is not pinged before it has a socket', async () => {
+      const connection = core.connections.open(
+        newId(),
+        HANDSHAKE,
+        grantOf({ userHash: core.hashOf('u1') }),
+        '0-0',
+        undefined,
+      );
+      for (let second = 0; second < 50; second += 1) await core.advance(1_000);
+      expect(connection.isOpen).toBe(true);
+      const { pings } = record(connection);
+      await core.advance(50);
+      expect(pings).toHaveLength(1);
+    });
+  });
+
+  describe('cut', () => {
+    it('fences at once and happens once', async () => {
+      const opened = openAlone();
+      expect(core.connections.cut(opened.connection, 'not_reading')).toBe(true);
+      expect(core.connections.cut(opened.connection, 'again')).toBe(false);
+      expect(core.connections.end(opened.connection, { close: CLOSE.error, reason: 'late' })).toBe(false);
+      expect([opened.cuts, opened.closes, opened.connection.isOpen]).toEqual([1, [], false]);
+      expect(core.events).toMatchObject([{ reasonCode: 'not_reading', closeCode: 1006 }]);
+    });
+  });
+
+  describe('mayReceive', () => {
+    it('tells a session of its use once until the store has answered (SE-08)', async () => {
+      const told: (readonly string[])[] = [];
+      build({
+        wrapStores: (stores) => ({
+          ...withAdmissions(stores, (_, admit) => admit()),
+          sessions: {
+            ...deafStores().wrap(stores).sessions,
+            touch: (ids) => {
+              told.push(ids);
+              return stores.sessions.touch(ids);
+            },
+          },
+        }),
+      });
+      const session = await login();
+      const { connection } = await open(session);
+      for (let second = 0; second < 10; second += 1) {
+        for (let message = 0; message < 100; message += 1) core.connections.mayReceive(connection);
+        await core.advance(1_000);
+      }
+      await core.advance(50);
+      expect(told).toEqual([[session.id]]);
+      core.connections.mayReceive(connection);
+      await core.advance(10_050);
+      expect(told).toEqual([[session.id], [session.id]]);
+    });
+
+    it('asks about a session that is about to end no more often than it is used (SE-08)', async () => {
+      let touches = 0;
+      build({
+        wrapStores: (stores) => ({
+          ...withAdmissions(stores, (_, admit) => admit()),
+          sessions: {
+            ...deafStores().wrap(stores).sessions,
+            touch: (ids) => {
+              touches += 1;
+              return stores.sessions.touch(ids);
+            },
+          },
+        }),
+      });
+      const { connection } = await open(await login());
+      for (let minute = 1; minute < 60; minute += 1) {
+        await core.advance(MINUTE_MS);
+        core.connections.mayReceive(connection);
+      }
+      await core.advance(50_000);
+      touches = 0;
+      core.connections.mayReceive(connection);
+      await core.advance(1);
+      expect(touches).toBe(1);
     });
   });
 
@@ -606,6 +840,21 @@ describe('ConnectionService', () => {
       log.tell(entryOf('u1', '501-0', everyone));
       expect(openWith('500-0').isOpen).toBe(false);
       expect(openWith('501-0').isOpen).toBe(true);
+    });
+
+    it('sends those away whom missed entries may concern, to come back at different times (LT-07)', () => {
+      const retries = Array.from({ length: 20 }, () => {
+        const connection = openWith('500-0');
+        return { connection, ...record(connection) };
+      });
+      const userHash = core.hashOf('u1');
+      for (let id = 501; id < 6_000; id += 1)
+        log.tell(entryOf('u1', `${id}-0`, { kind: 'token', tokenHash: 'x', userHash, rememberMs: 1 }));
+      for (const { connection } of retries)
+        core.connections.renew(connection, connection.grant, '500-0', undefined);
+      const waits = retries.map(({ closes }) => /^try_later;retry=(\d+);/.exec(closes[0]!.reason)![1]);
+      expect(new Set(waits).size).toBeGreaterThan(15);
+      expect(retries[0]!.closes[0]!.code).toBe(1013);
     });
 
     it('ends the connections of a token that was named with another user, in whose partition the order stands', () => {

@@ -18,6 +18,8 @@ describe('SessionActivity', () => {
   let errors: unknown[];
   let failure: Error | undefined;
   let gate: Promise<void> | undefined;
+  /** What the randomness answers. */
+  let chance: number;
 
   beforeEach(() => {
     clock = fakeClock();
@@ -25,6 +27,7 @@ describe('SessionActivity', () => {
     left = new Map();
     [touches, gets, verdicts, errors] = [[], [], [], []];
     [failure, gate] = [undefined, undefined];
+    chance = 1;
   });
 
   function activityFor(idleMs: number): SessionActivity {
@@ -50,6 +53,7 @@ describe('SessionActivity', () => {
       idleMs,
       onVerdict: (id, remainingMs) => verdicts.push([id, remainingMs]),
       onError: (error) => errors.push(error),
+      random: () => chance,
     });
   }
 
@@ -179,5 +183,131 @@ describe('SessionActivity', () => {
     activity.ask('one');
     await settle();
     expect(verdicts).toEqual([['one', 5]]);
+  });
+
+  describe('asks again what the store did not answer (SE-04)', () => {
+    it('within seconds, however long the store is away', async () => {
+      const activity = activityFor(1_800_000);
+      failure = new Error('store is away');
+      left.set('one', 5);
+      for (const id of ['one', 'gone']) activity.ask(id);
+      await settle();
+      for (let second = 0; second < 600; second += 1) await advance(1_000);
+      expect(verdicts).toEqual([]);
+      failure = undefined;
+      for (let second = 0; second < 6; second += 1) await advance(1_000);
+      expect(verdicts).toEqual([
+        ['one', 5],
+        ['gone', null],
+      ]);
+      expect(wheel.size).toBe(0);
+    });
+
+    it('less and less often, and tells the operator once', async () => {
+      const activity = activityFor(1_800_000);
+      failure = new Error('store is away');
+      activity.ask('one');
+      await settle();
+      const askedAt: number[] = [];
+      for (let ms = 0; ms < 30_000; ms += 50) {
+        const before = gets.length;
+        await advance(50);
+        if (gets.length > before) askedAt.push(ms + 50);
+      }
+      const waits = askedAt.map((at, index) => at - (askedAt[index - 1] ?? 0));
+      expect(waits).toEqual([250, 500, 1_000, 2_000, 4_000, 5_000, 5_000, 5_000, 5_000]);
+      expect(errors).toEqual([failure]);
+    });
+
+    it('at a time by chance, never sooner than half of the wait', async () => {
+      const activity = activityFor(1_800_000);
+      failure = new Error('store is away');
+      chance = 0;
+      activity.ask('one');
+      await settle();
+      await advance(100);
+      expect(gets).toHaveLength(1);
+      await advance(50);
+      expect(gets).toHaveLength(2);
+    });
+
+    it('and tells of the uses that it did not hear of', async () => {
+      const activity = activityFor(1_800_000);
+      failure = new Error('store is away');
+      left.set('used', 9);
+      activity.markUsed('used', PLENTY_MS);
+      await advance(10_050);
+      failure = undefined;
+      await advance(300);
+      expect(touches).toEqual([['used'], ['used']]);
+      expect(verdicts).toEqual([['used', 9]]);
+      await advance(10_050);
+      expect(touches).toHaveLength(2);
+    });
+
+    it('beside what is asked meanwhile, which waits for nothing', async () => {
+      const activity = activityFor(1_800_000);
+      failure = new Error('store is away');
+      activity.ask('one');
+      await settle();
+      failure = undefined;
+      activity.ask('two');
+      await settle();
+      expect(verdicts).toEqual([['two', null]]);
+      await advance(300);
+      expect(verdicts).toEqual([
+        ['two', null],
+        ['one', null],
+      ]);
+    });
+
+    it('soon again after the next outage', async () => {
+      const activity = activityFor(1_800_000);
+      failure = new Error('store is away');
+      activity.ask('one');
+      for (let ms = 0; ms < 20_000; ms += 500) await advance(500);
+      failure = undefined;
+      for (let ms = 0; ms < 6_000; ms += 500) await advance(500);
+      failure = new Error('store is away again');
+      activity.ask('one');
+      await settle();
+      const before = gets.length;
+      await advance(300);
+      expect(gets).toHaveLength(before + 1);
+    });
+  });
+
+  describe('many questions of one turn', () => {
+    const ids = (count: number): string[] => Array.from({ length: count }, (_, index) => `s${index}`);
+
+    it('go to the store one slice after the other, and are all answered (SE-04)', async () => {
+      const activity = activityFor(1_800_000);
+      for (const id of ids(1_200)) activity.ask(id);
+      await settle();
+      expect(gets.map(({ length }) => length)).toEqual([500]);
+      await advance(100);
+      await advance(100);
+      expect(gets.map(({ length }) => length)).toEqual([500, 500, 200]);
+      expect(new Set(verdicts.map(([id]) => id)).size).toBe(1_200);
+    });
+
+    it('are answered within seconds, however many they are', async () => {
+      const activity = activityFor(1_800_000);
+      for (const id of ids(100_000)) activity.ask(id);
+      for (let ms = 0; ms < 2_500; ms += 50) await advance(50);
+      expect(gets).toHaveLength(40);
+      expect(verdicts).toHaveLength(100_000);
+    });
+
+    it('are all asked again where one slice failed', async () => {
+      const activity = activityFor(1_800_000);
+      failure = new Error('store is away');
+      for (const id of ids(1_200)) activity.ask(id);
+      await settle();
+      expect(gets).toHaveLength(1);
+      failure = undefined;
+      for (let ms = 0; ms < 1_000; ms += 50) await advance(50);
+      expect(new Set(verdicts.map(([id]) => id)).size).toBe(1_200);
+    });
   });
 });

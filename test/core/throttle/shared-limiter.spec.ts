@@ -30,6 +30,7 @@ describe('SharedLimiter', () => {
         if (failure) throw failure;
         return shared.take(key, clock(), cost);
       },
+      takeUpTo: async (key, _, wanted) => shared.takeUpTo(key, clock(), wanted),
     };
   });
 

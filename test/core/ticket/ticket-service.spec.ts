@@ -330,5 +330,6 @@ function plain(stores: Stores): Stores {
     start: () => stores.start(),
     stop: () => stores.stop(),
     freshAt: stores.freshAt,
+    freshAtOf: (userHash) => stores.freshAtOf(userHash),
   };
 }

@@ -1,0 +1,88 @@
+import type { Clock } from '../clock.js';
+import type { ResolvedOptions } from '../options.js';
+import type { AdmissionRequest, AdmissionResult } from '../session/connection-registry.js';
+import { GcraLimiter, type Rate, type RateDecision } from '../throttle/gcra.js';
+import { SharedLimiter } from '../throttle/shared-limiter.js';
+import { throttleKey, type ThrottleStore } from '../throttle/throttle-store.js';
+import type { HandshakeAttempt } from './handshake-attempt.js';
+import { HandshakeRefused } from './refusal.js';
+
+/** What the rate is built from. */
+export interface ConnectRateOptions {
+  readonly options: Pick<ResolvedOptions, 'handshake' | 'storeOutage'>;
+  readonly store: ThrottleStore;
+  readonly monotonic: Clock;
+  /** Called once for each time that the store goes away. */
+  readonly onAway: (error: unknown) => void;
+}
+
+/**
+ * The connect rate of an address prefix, held twice: by this node before anything that costs, and by the store for all
+ * nodes. The store counts each attempt once: as a part of its admission, or by itself for a socket that is let in without
+ * one (requirement TH-01).
+ */
+export class ConnectRate {
+  readonly #rate: Rate;
+  readonly #own: GcraLimiter;
+  readonly #shared: SharedLimiter;
+  readonly #monotonic: Clock;
+  readonly #counted = new WeakSet<HandshakeAttempt>();
+
+  constructor({ options, store, monotonic, onAway }: ConnectRateOptions) {
+    const rate = options.handshake.connectRate;
+    this.#rate = rate;
+    this.#own = new GcraLimiter(rate);
+    this.#monotonic = monotonic;
+    const { expectedNodes } = options.storeOutage;
+    this.#shared = new SharedLimiter({ rate, store, expectedNodes, clock: monotonic, onAway });
+  }
+
+  /**
+   * What was refused at the store lately is refused here, so that a flood reaches the store once.
+   *
+   * @throws {HandshakeRefused}
+   */
+  check(attempt: HandshakeAttempt): void {
+    const { prefix } = attempt.address!;
+    const shared = this.#shared.check(keyOf(attempt));
+    refuseUnlessAllowed(shared.allowed ? this.#own.take(prefix, this.#monotonic()) : shared);
+  }
+
+  /**
+   * Counts, at the store, an attempt that is let in without an admission. While the store is away this node's share counts.
+   *
+   * @throws {HandshakeRefused}
+   */
+  async count(attempt: HandshakeAttempt): Promise<void> {
+    if (this.#counted.has(attempt)) return;
+    this.#counted.add(attempt);
+    refuseUnlessAllowed(await this.#shared.takeChecked(keyOf(attempt)));
+  }
+
+  /** What an admission counts: nothing of a live connection, which comes from no address, nor of an attempt that was counted. */
+  ofAdmission(attempt: HandshakeAttempt): AdmissionRequest['rate'] {
+    if (!attempt.address || this.#counted.has(attempt)) return undefined;
+    this.#counted.add(attempt);
+    return { key: keyOf(attempt), ...this.#rate };
+  }
+
+  /** The store has answered an admission. */
+  noteAnswer(attempt: HandshakeAttempt, result: AdmissionResult): void {
+    if (!attempt.address) return;
+    const retryAfterMs = result.outcome === 'rate' ? result.retryAfterMs : 0;
+    this.#shared.noteAnswer(keyOf(attempt), { allowed: retryAfterMs === 0, retryAfterMs });
+  }
+
+  /** The store has not answered. */
+  noteAway(error: unknown): void {
+    this.#shared.noteAway(error);
+  }
+}
+
+function keyOf({ address }: HandshakeAttempt): string {
+  return throttleKey('connect', address!.prefix);
+}
+
+function refuseUnlessAllowed({ allowed, retryAfterMs }: RateDecision): void {
+  if (!allowed) throw new HandshakeRefused('rate_limited', 'connect_rate', { retryAfterMs });
+}

@@ -1,0 +1,31 @@
+import { Subscription, type Observable } from 'rxjs';
+import type { GuardedSocket } from './guarded-socket.js';
+
+/** What becomes of the values of an Observable. */
+export interface ReplyObserver {
+  readonly onReply: (value: unknown) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+/** Sends what a handler's Observable emits, for as long as the socket lives. */
+export function forwardReplies(
+  socket: GuardedSocket,
+  replies: Observable<unknown>,
+  { onReply, onError }: ReplyObserver,
+): void {
+  const subscription = new Subscription();
+  socket.subscriptions.add(subscription);
+  subscription.add(() => socket.subscriptions.delete(subscription));
+  const inner = replies.subscribe({
+    next: (value) => {
+      if (socket.readyState === socket.OPEN) onReply(value);
+      else subscription.unsubscribe();
+    },
+    error: (error) => {
+      subscription.unsubscribe();
+      onError(error);
+    },
+    complete: () => subscription.unsubscribe(),
+  });
+  subscription.add(inner);
+}

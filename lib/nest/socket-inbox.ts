@@ -1,0 +1,179 @@
+import { CLOSE } from '../core/close-code.js';
+import { addressPrefix } from '../core/handshake/client-address.js';
+import { frame, type Envelope } from '../core/message/envelope.js';
+import { exceptionFrame } from '../core/message/exception-frame.js';
+import { MessageLine, type LineOwner } from '../core/message/message-line.js';
+import { MessageBudget } from '../core/throttle/message-budget.js';
+import type { RateAnswer, RateRefusal } from '../core/throttle/message-throttle.js';
+import { endSocket } from './end-socket.js';
+import type { GuardedSocket } from './guarded-socket.js';
+import type { PathRules } from './message-rules.js';
+import { CONNECTION_KEY } from './ws-auth.constants.js';
+import type { WsAuthEngine } from './ws-auth.engine.js';
+
+/** A message that waits for its turn. */
+export interface QueuedMessage extends Envelope {
+  /** Its size on the wire. */
+  readonly bytes: number;
+}
+
+/** Calls the handlers of a message. Does not reject. */
+export type RunMessage = (socket: GuardedSocket, message: QueuedMessage) => Promise<void> | void;
+
+/** What the inboxes of one path have in common. */
+export interface InboxContext {
+  readonly engine: WsAuthEngine;
+  readonly rules: PathRules;
+  readonly run: RunMessage;
+}
+
+/**
+ * Between the frames of one socket and its handlers: what it may still send, what waits for its turn, and what happens to
+ * who sends too much. Made with the first frame, so that a silent connection costs nothing.
+ */
+export class SocketInbox implements LineOwner<QueuedMessage> {
+  readonly #context: InboxContext;
+  readonly #socket: GuardedSocket;
+  readonly #budget: MessageBudget;
+  readonly #line: MessageLine<QueuedMessage>;
+  /** Lines of handlers with a concurrency of their own, by event. */
+  #ownLines: Map<string, MessageLine<QueuedMessage>> | undefined;
+  #fullLines = 0;
+
+  constructor(context: InboxContext, socket: GuardedSocket) {
+    const { engine, rules } = context;
+    this.#context = context;
+    this.#socket = socket;
+    const connection = socket[CONNECTION_KEY];
+    const { address } = (connection ?? socket.publicConnection!).handshake;
+    const prefix = addressPrefix(address, engine.options.proxy.ipv6Prefix);
+    this.#budget = new MessageBudget(engine.throttle, { connection, address: prefix });
+    this.#line = this.#newLine(rules.concurrency);
+  }
+
+  /** Counts a frame before anybody looks into it. @returns false when it was refused */
+  admitFrame(bytes: number): boolean {
+    const refusal = this.#budget.takeFrame(bytes);
+    if (refusal) this.#refuse(refusal);
+    return !refusal;
+  }
+
+  /** Counts a frame that was taken before it could be counted: it is let through, and those after it wait for it. */
+  chargeFrame(bytes: number): void {
+    this.#budget.chargeFrame(bytes);
+  }
+
+  /** Answers what is no message, or one that nobody handles; charges it, and gives its sender up after too many. */
+  refuseMalformed(code: 'bad_message' | 'unknown_event', message: string, event?: string): void {
+    const refusal = this.#budget.takeMalformed();
+    if (refusal) return this.#refuse(refusal);
+    this.#audit('input_validation_fail', code);
+    this.#socket.send(exceptionFrame({ code, message, event }));
+  }
+
+  /** Counts a frame that ends its connection. */
+  charge(): void {
+    this.#budget.chargeUser();
+  }
+
+  /** Lets a message wait for its turn. */
+  push(message: QueuedMessage): void {
+    this.#lineOf(message.event).push(message);
+  }
+
+  /** How many messages wait for their turn. */
+  get queued(): number {
+    let queued = this.#line.queued;
+    for (const line of this.#ownLines?.values() ?? []) queued += line.queued;
+    return queued;
+  }
+
+  /** Lets go of everything that waits. */
+  clear(): void {
+    this.#line.clear();
+    for (const line of this.#ownLines?.values() ?? []) line.clear();
+  }
+
+  get isFenced(): boolean {
+    return (this.#socket[CONNECTION_KEY] ?? this.#socket.publicConnection)?.isOpen === false;
+  }
+
+  handle(message: QueuedMessage): Promise<void> | void {
+    if (this.isFenced) return;
+    const answer = this.#admit(message);
+    if (answer instanceof Promise) return this.#handleLater(message, answer);
+    if (answer) return this.#refuse(answer, message.event);
+    return this.#context.run(this.#socket, message);
+  }
+
+  pauseReading(): void {
+    this.#fullLines += 1;
+    this.#socket.pause();
+  }
+
+  resumeReading(): void {
+    this.#fullLines -= 1;
+    if (this.#fullLines === 0) this.#socket.resume();
+  }
+
+  lineDrained(): void {
+    if (this.queued === 0) this.#socket.releaseHeldClose();
+  }
+
+  #admit(message: QueuedMessage): RateAnswer {
+    const rules = this.#context.rules.byEvent.get(message.event)?.throttle;
+    const answer = this.#budget.takeOfUser();
+    if (!rules || rules.length === 0) return answer;
+    if (answer instanceof Promise)
+      return answer.then((refusal) => refusal ?? this.#budget.takeByRules(rules, message, message.bytes));
+    return answer ?? this.#budget.takeByRules(rules, message, message.bytes);
+  }
+
+  async #handleLater(message: QueuedMessage, answer: Promise<RateRefusal | null>): Promise<void> {
+    try {
+      const refusal = await answer;
+      if (this.isFenced) return;
+      if (refusal) return this.#refuse(refusal, message.event);
+      await this.#context.run(this.#socket, message);
+    } catch (error) {
+      this.#context.engine.reportError(error);
+    }
+  }
+
+  /** Tells the client to slow down, and after too many times ends the connection. */
+  #refuse(refusal: RateRefusal, event?: string): void {
+    const { engine } = this.#context;
+    if (this.#budget.isClean) this.#audit('excess_rate_limit_exceeded', `message_rate:${refusal.name}`);
+    if (!this.#budget.takeViolation()) {
+      const ending = { close: CLOSE.rateLimited, reason: 'rate_limited', retryAfterMs: refusal.retryAfterMs };
+      endSocket(engine, this.#socket, ending);
+      return;
+    }
+    this.#socket.send(frame('rate', { event, ...refusal }));
+  }
+
+  #audit(event: 'input_validation_fail' | 'excess_rate_limit_exceeded', reasonCode: string): void {
+    this.#context.engine.audit.record({
+      ...(this.#socket[CONNECTION_KEY] ?? this.#socket.publicConnection)?.facts,
+      event,
+      outcome: 'refused',
+      reasonCode,
+    });
+  }
+
+  #lineOf(event: string): MessageLine<QueuedMessage> {
+    const concurrency = this.#context.rules.byEvent.get(event)?.concurrency;
+    if (concurrency === undefined) return this.#line;
+    let line = this.#ownLines?.get(event);
+    if (line) return line;
+    line = this.#newLine(concurrency);
+    this.#ownLines ??= new Map();
+    this.#ownLines.set(event, line);
+    return line;
+  }
+
+  #newLine(concurrency: number): MessageLine<QueuedMessage> {
+    const { maxQueued } = this.#context.engine.options.message;
+    return new MessageLine(this, { concurrency, maxQueued });
+  }
+}
