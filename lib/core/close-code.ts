@@ -42,6 +42,9 @@ export const CLOSE = {
   rateLimited: { code: 4429, word: 'rate_limited' },
 } as const satisfies Record<string, CloseCode>;
 
+/** No Close was written (RFC 6455 §7.1.5): stands in the audit log, and on no wire. */
+export const NO_CLOSE: CloseCode = { code: 1006, word: '' };
+
 /**
  * Which codes go over the wire: `project` as in the table above; `iana` maps 4401, 4403 and 4408 to the registered 3000,
  * 3003 and 3008; `policy-violation` maps every 44xx to 1008, for peers and proxies that know only RFC 6455.

@@ -2,6 +2,7 @@ import type { Type } from '@nestjs/common';
 import { isReservedEvent } from '../core/message/envelope.js';
 import { describeValue } from '../core/option-rules.js';
 import { describeThrottleProblems, type ThrottleLimit } from '../core/throttle/throttle-limit.js';
+import { handlerMethodsOf } from './handler-methods.js';
 import {
   NEST,
   WS_AUTH_CONCURRENCY,
@@ -28,6 +29,8 @@ export interface DeclaredHandler extends DeclaredMessages {
   readonly method: string;
   readonly event: string;
   readonly hasRoles: boolean;
+  /** True when an interceptor stands between us and what the handler returns. */
+  readonly isIntercepted: boolean;
 }
 
 /** A gateway as its decorators declare it. */
@@ -132,27 +135,15 @@ function declaredMessages(target: object): DeclaredMessages {
 }
 
 function messageHandlersOf(gateway: Type): DeclaredHandler[] {
-  const handlers: DeclaredHandler[] = [];
-  // A method that a subclass overrides is the subclass's, with its decorators or without.
-  const seen = new Set<string>();
-  for (
-    let prototype = gateway.prototype;
-    prototype && prototype !== Object.prototype;
-    prototype = Object.getPrototypeOf(prototype)
-  ) {
-    for (const method of Object.getOwnPropertyNames(prototype)) {
-      if (seen.has(method)) continue;
-      seen.add(method);
-      const value: unknown = Object.getOwnPropertyDescriptor(prototype, method)?.value;
-      if (typeof value !== 'function' || !Reflect.hasMetadata(NEST.isMessageHandler, value)) continue;
-      const event: unknown = Reflect.getMetadata(NEST.message, value);
-      handlers.push({
-        method,
-        event: String(event),
-        hasRoles: Reflect.hasMetadata(WS_AUTH_ROLES, value),
-        ...declaredMessages(value),
-      });
-    }
-  }
-  return handlers;
+  return handlerMethodsOf(gateway).map(({ name, handler }) => ({
+    method: name,
+    event: String(Reflect.getMetadata(NEST.message, handler)),
+    hasRoles: Reflect.hasMetadata(WS_AUTH_ROLES, handler),
+    isIntercepted: isIntercepted(handler) || isIntercepted(gateway),
+    ...declaredMessages(handler),
+  }));
+}
+
+function isIntercepted(target: object): boolean {
+  return ((Reflect.getMetadata(NEST.interceptors, target) ?? []) as unknown[]).length > 0;
 }

@@ -7,25 +7,35 @@ export interface ReplyObserver {
   readonly onError: (error: unknown) => void;
 }
 
-/** Sends what a handler's Observable emits, for as long as the socket lives. */
+/**
+ * Sends what a handler's Observable emits, for as long as the socket lives.
+ *
+ * @returns a promise that is fulfilled with the first value, or when none will come
+ */
 export function forwardReplies(
   socket: GuardedSocket,
   replies: Observable<unknown>,
   { onReply, onError }: ReplyObserver,
-): void {
-  const subscription = new Subscription();
-  socket.subscriptions.add(subscription);
-  subscription.add(() => socket.subscriptions.delete(subscription));
-  const inner = replies.subscribe({
-    next: (value) => {
-      if (socket.readyState === socket.OPEN) onReply(value);
-      else subscription.unsubscribe();
-    },
-    error: (error) => {
-      subscription.unsubscribe();
-      onError(error);
-    },
-    complete: () => subscription.unsubscribe(),
+): Promise<void> {
+  return new Promise((resolve) => {
+    const subscription = new Subscription();
+    socket.subscriptions.add(subscription);
+    subscription.add(() => {
+      socket.subscriptions.delete(subscription);
+      resolve();
+    });
+    const inner = replies.subscribe({
+      next: (value) => {
+        if (socket.readyState === socket.OPEN) onReply(value);
+        else subscription.unsubscribe();
+        resolve();
+      },
+      error: (error) => {
+        subscription.unsubscribe();
+        onError(error);
+      },
+      complete: () => subscription.unsubscribe(),
+    });
+    subscription.add(inner);
   });
-  subscription.add(inner);
 }

@@ -122,7 +122,7 @@ export class GuardedSocket extends WebSocket implements ConnectionTransport {
   /** What user code and broadcasts send: nothing before the first message, nothing behind the fence. */
   override send(data: unknown, ...rest: unknown[]): void {
     if (this.#isFenced) return tellUnsent(callbackOf(rest), ENDED);
-    if (this.bufferedAmount > this.#rules.outbound.highWaterBytes && !this.#hasCaughtUp()) {
+    if (this.isCongested) {
       this.#sendToSlowPeer(data, rest);
       return;
     }
@@ -207,6 +207,16 @@ export class GuardedSocket extends WebSocket implements ConnectionTransport {
 
   get #watch(): SocketWatch | undefined {
     return (this[CONNECTION_KEY] ?? this.publicConnection)?.watch;
+  }
+
+  /** True while more waits to be sent than the peer should let wait. */
+  get isCongested(): boolean {
+    return this.bufferedAmount > this.#rules.outbound.highWaterBytes && !this.#hasCaughtUp();
+  }
+
+  /** Calls back when all that waits to be sent has left, or the socket is gone. */
+  whenDrained(callback: () => void): void {
+    this._socket.write(NOTHING, () => callback());
   }
 
   get #isFenced(): boolean {
@@ -296,7 +306,7 @@ export class GuardedSocket extends WebSocket implements ConnectionTransport {
 
   /** As many as the limit at once, and then at its pace. */
   #mayTakeControlFrame(): boolean {
-    const now = performance.now();
+    const now = this.#rules.now();
     const everyMs = 1_000 / this.#rules.maxControlFramesPerSecond;
     const dueAt = Math.max(this.#controlsDueAt, now) + everyMs;
     if (dueAt - now > 1_000) return false;

@@ -7,11 +7,15 @@ import { TurnCork } from './turn-cork.js';
 import { CONNECTION_KEY } from './ws-auth.constants.js';
 import type { WsAuthEngine } from './ws-auth.engine.js';
 
+/** No Close was written (RFC 6455 §7.1.5): stands in the log, and on no wire. */
+const NO_CLOSE = { code: 1006, word: '' };
+
 /** The rules that the options of an application make for its sockets. */
 export function makeSocketRules(engine: WsAuthEngine): SocketRules<GuardedSocket> {
   const { options, wheel, monotonic, outboundCounts } = engine;
   const { outbound, fragmentTimeoutMs, maxControlFramesPerSecond } = options.message;
   return {
+    now: monotonic,
     outbound,
     maxControlFramesPerSecond,
     completion: new CompletionWatch<GuardedSocket>({
@@ -27,6 +31,7 @@ export function makeSocketRules(engine: WsAuthEngine): SocketRules<GuardedSocket
     cut: (socket, reason) => {
       const connection = socket[CONNECTION_KEY];
       if (connection) engine.connections.cut(connection, reason);
+      else endSocket(engine, socket, { close: NO_CLOSE, reason });
     },
   };
 }

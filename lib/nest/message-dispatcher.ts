@@ -160,21 +160,23 @@ export class MessageDispatcher implements SocketReceiver {
 
   /**
    * Runs a handler through Nest's pipeline and sends what it returns, or what its Observable emits: its slot is free when
-   * that is subscribed, not when it is complete.
+   * that is subscribed, not when it is complete. An interceptor makes an Observable of every handler, of which the first
+   * value is what the handler returned.
    */
   async #handle(socket: GuardedSocket, handler: BoundHandler, message: Envelope): Promise<void> {
     try {
       const result = await handler(message.data, message.event);
-      if (isObservable(result)) this.#forward(socket, result);
-      else this.#reply(socket, result);
+      if (!isObservable(result)) return this.#reply(socket, result);
+      const firstValue = this.#forward(socket, result);
+      if (this.#inboxes.rules.byEvent.get(message.event)?.isIntercepted) await firstValue;
     } catch (error) {
       // An exception filter that rethrows is a bug of the application: told, and the next message is handled.
       this.#logger.error(error);
     }
   }
 
-  #forward(socket: GuardedSocket, replies: Observable<unknown>): void {
-    forwardReplies(socket, replies, {
+  #forward(socket: GuardedSocket, replies: Observable<unknown>): Promise<void> {
+    return forwardReplies(socket, replies, {
       onReply: (value) => this.#reply(socket, value),
       onError: (error) => this.#logger.error(error),
     });

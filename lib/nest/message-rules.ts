@@ -10,6 +10,8 @@ export interface MessageRules {
   readonly throttle: readonly ThrottleRule[];
   /** How many run at once in a line of their own; `undefined` for those in the line of the socket. */
   readonly concurrency: number | undefined;
+  /** What the handler returns comes as an Observable whatever it was: its slot is free with the first value. */
+  readonly isIntercepted: boolean;
 }
 
 /** What a path asks of its messages. */
@@ -23,6 +25,8 @@ export interface PathRules {
 export interface ModuleRules {
   readonly concurrency: number;
   readonly throttle: readonly ThrottleRule[];
+  /** True when interceptors stand before every handler. */
+  readonly isIntercepted: boolean;
 }
 
 /**
@@ -37,6 +41,7 @@ export function resolvePathRules(gateways: readonly DeclaredGateway[], module: M
       const rules = {
         throttle: throttleOf(handler, gateway, ofGateway, module.throttle),
         concurrency: handler.concurrency,
+        isIntercepted: module.isIntercepted || handler.isIntercepted,
       };
       byEvent.set(handler.event, merge(byEvent.get(handler.event), rules));
     }
@@ -81,5 +86,6 @@ function merge(known: MessageRules | undefined, added: MessageRules): MessageRul
   return {
     throttle: [...new Set([...known.throttle, ...added.throttle])],
     concurrency: concurrencies.length > 0 ? Math.min(...concurrencies) : undefined,
+    isIntercepted: known.isIntercepted || added.isIntercepted,
   };
 }

@@ -116,6 +116,14 @@ export class SocketInbox implements LineOwner<QueuedMessage> {
     if (this.#fullLines === 0) this.#socket.resume();
   }
 
+  get isCongested(): boolean {
+    return this.#socket.isCongested;
+  }
+
+  whenClear(goOn: () => void): void {
+    this.#socket.whenDrained(goOn);
+  }
+
   lineDrained(): void {
     if (this.queued === 0) this.#socket.releaseHeldClose();
   }

@@ -1,3 +1,4 @@
+import type { Clock } from '../core/clock.js';
 import type { Ending } from '../core/connection.js';
 import type { CompletionWatch } from '../core/message/completion-watch.js';
 import type { ResolvedMessageOptions } from '../core/message/message-options.js';
@@ -9,6 +10,8 @@ export const SOCKET_RULES = Symbol('nestjs-ws-auth:socket-rules');
 
 /** What all sockets of an application have in common. */
 export interface SocketRules<Socket extends object> {
+  /** Monotonic. */
+  readonly now: Clock;
   readonly outbound: ResolvedMessageOptions['outbound'];
   readonly maxControlFramesPerSecond: number;
   readonly completion: CompletionWatch<Socket>;

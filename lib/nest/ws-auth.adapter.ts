@@ -6,7 +6,7 @@ import {
 } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type INestApplicationContext, Logger } from '@nestjs/common';
-import { ModulesContainer } from '@nestjs/core';
+import { ApplicationConfig, ModulesContainer } from '@nestjs/core';
 import { WsAdapter } from '@nestjs/platform-ws';
 import type { MessageMappingProperties } from '@nestjs/websockets';
 import { WebSocketServer, type ServerOptions } from 'ws';
@@ -24,6 +24,7 @@ import { MessageDispatcher, type MessageParser } from './message-dispatcher.js';
 import { resolvePathRules } from './message-rules.js';
 import { writeRefusal } from './refusal-response.js';
 import { frameOptions, gatewaysOn, narrowFrameOptions, type FrameOptions } from './server-options.js';
+import { SilentConnections } from './silent-connections.js';
 import { SOCKET_RULES, type SocketRules } from './socket-rules.js';
 import { UpgradeListener } from './upgrade-listener.js';
 import type { WsAuthEngine } from './ws-auth.engine.js';
@@ -58,11 +59,13 @@ interface Port {
  */
 export class WsAuthAdapter extends WsAdapter {
   readonly #modules: ModulesContainer;
+  readonly #config: ApplicationConfig;
   readonly #parser: MessageParser | undefined;
   readonly #ports = new Map<number, Port>();
   readonly #dispatchLogger = new Logger('WsAuth');
   #engine: WsAuthEngine | undefined;
   readonly #servers: WebSocketServer[] = [];
+  readonly #silent = new SilentConnections();
   #rules: SocketRules<GuardedSocket> | undefined;
   #waitingLeft: Promise<void> | undefined;
   #foreign: ForeignListeners | undefined;
@@ -71,6 +74,7 @@ export class WsAuthAdapter extends WsAdapter {
   constructor(app: INestApplicationContext, options: WsAuthAdapterOptions = {}) {
     super(app, options as ConstructorParameters<typeof WsAdapter>[1]);
     this.#modules = app.get(ModulesContainer);
+    this.#config = app.get(ApplicationConfig);
     this.#parser = options.messageParser;
     if (!findEngine(this.#modules)) {
       throw new WsAuthOptionsError([
@@ -106,6 +110,7 @@ export class WsAuthAdapter extends WsAdapter {
       rules: resolvePathRules(guarded.gateways, {
         concurrency: engine.options.message.concurrency,
         throttle: engine.throttle.moduleRules,
+        isIntercepted: hasGlobalInterceptors(this.#config),
       }),
       parser: this.#parser,
       logger: this.#dispatchLogger,
@@ -145,6 +150,7 @@ export class WsAuthAdapter extends WsAdapter {
     await Promise.all(own.map(([, { server }]) => closeServer(server)));
     const application = this.#ports.get(APPLICATION_PORT);
     application?.server.off('upgrade', application.listener.listener);
+    this.#silent.destroyAll();
     this.#ports.clear();
     await super.dispose();
   }
@@ -164,6 +170,7 @@ export class WsAuthAdapter extends WsAdapter {
     if (known) return known;
     const isApplication = port === APPLICATION_PORT;
     const server = isApplication ? (this.httpServer as HttpServer) : this.#createHttpServer(port, engine);
+    if (isApplication) this.#silent.watch(server);
     if (isApplication) tightenHeadersTimeout(server, engine.options.handshake.headersTimeoutMs);
     const refuser = this.#buildServer({ clientTracking: false });
     const listener = new UpgradeListener(engine, refuser, isApplication ? this.#foreign : undefined);
@@ -267,4 +274,9 @@ function answerPlainRequest(_request: IncomingMessage, response: ServerResponse)
     headers: { Upgrade: 'websocket', 'Sec-WebSocket-Version': '13' },
   });
   if (response.socket) writeRefusal(response.socket, refusal, 'none');
+}
+
+/** Nest 12 runs them for gateways too. */
+function hasGlobalInterceptors(config: ApplicationConfig): boolean {
+  return config.getGlobalInterceptors().length > 0 || config.getGlobalRequestInterceptors().length > 0;
 }

@@ -6,7 +6,7 @@ import { GuardedClient, type CommandClient } from './guarded-client.js';
 import { addressOf } from './cluster-subscriber.js';
 import { Partitions } from './partitions.js';
 import { asText, isClusterClient, type RedisClient } from './redis-client.js';
-import { RedisKeys } from './redis-keys.js';
+import { hashOfRate, RedisKeys } from './redis-keys.js';
 import { COMMAND_OPTIONS } from './redis-options.js';
 import { unavailable } from './redis-script.js';
 
@@ -117,10 +117,11 @@ export class RedisConnection {
     return this.#partitions.of(userHash);
   }
 
-  /** The key in which a rate is counted, and the partition in which that lies. @param key of `throttleKey()` */
+  /** The name of what a key has taken of a rate, and the partition in which that lies. */
   rateOf(key: string, rate: Rate): { name: string; partition: string } {
-    const partition = this.partitionOf(key);
-    return { name: this.keys.rate(key, emissionOf(rate), rate.burst, partition), partition };
+    const hash = hashOfRate(key, emissionOf(rate), rate.burst);
+    const partition = this.partitionOf(hash);
+    return { name: this.keys.rate(hash, partition), partition };
   }
 
   /** A time of this node as the server of a partition would say it. */

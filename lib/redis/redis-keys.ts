@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+
 /*
  * Every key that the library writes. `{p}` is the partition: all keys of a user lie in one slot of a cluster, so that one
  * script may touch them together; `{a}` is the partition of what is limited. No user id, address or other text of a client stands in a key.
@@ -15,7 +17,7 @@
  * {p}:n                  zset    nodes by the end of their lease                for ever; pruned at each beat
  * {p}:log                stream  revocations and changes                        for ever; about 10,000 entries
  * {p}:x:<nonce>          string  that an order was carried out                  5 minutes
- * {a}:g:<key>:<rate>     string  what a key, as of an address, has taken of a rate  until it is whole again
+ * {a}:g:<rate hash>      string  what a key, as of an address, has taken of a rate  until it is whole again
  * cfg                    string  the number of partitions                       for ever
  */
 
@@ -50,8 +52,13 @@ export class RedisKeys {
     return `${this.#prefix}ack:${node}`;
   }
 
-  /** What a key has taken of a rate. Two rates of one key are counted apart. */
-  rate(key: string, emission: number, burst: number, partition: string): string {
-    return `${this.partition(partition)}g:${key}:${emission}:${burst}`;
+  /** What a key has taken of a rate, by {@link hashOfRate}. */
+  rate(rateHash: string, partition: string): string {
+    return `${this.partition(partition)}g:${rateHash}`;
   }
+}
+
+/** A key and its rate as they stand in keys. Two rates of one key are counted apart. */
+export function hashOfRate(key: string, emission: number, burst: number): string {
+  return createHash('sha256').update(`${emission}:${burst}:${key}`).digest('base64url').slice(0, 22);
 }

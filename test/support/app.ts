@@ -9,6 +9,7 @@ import {
 } from '@nestjs/common';
 import { type AbstractHttpAdapter, NestFactory } from '@nestjs/core';
 import { JwtService } from '@nestjs/jwt';
+import type { WebSocketServer } from 'ws';
 import {
   WsAuthAdapter,
   type WsAuthAdapterOptions,
@@ -24,7 +25,9 @@ import {
 } from '../../lib/index.js';
 import { resolveOptions } from '../../lib/core/options.js';
 import { WS_AUTH_ENGINE, WS_AUTH_OPTIONS } from '../../lib/nest/ws-auth.constants.js';
+import type { GuardedSocket } from '../../lib/nest/guarded-socket.js';
 import { type EngineParts, WsAuthEngine } from '../../lib/nest/ws-auth.engine.js';
+import { interpose } from './interpose.js';
 
 export const ORIGIN = 'https://app.example';
 export const ISSUER = 'https://issuer.example';
@@ -73,6 +76,8 @@ export interface TestApp {
   readonly sessions: WsSessionService;
   readonly tickets: WsTicketService;
   readonly connections: WsConnections;
+  /** The sockets that Nest knows of, on all paths. */
+  sockets(): GuardedSocket[];
   /** The audit log since the start. */
   readonly events: AuditEvent[];
   readonly logger: MemoryLogger;
@@ -131,7 +136,14 @@ export async function startApp(parts: TestAppParts): Promise<TestApp> {
   const app = parts.http
     ? await NestFactory.create(module, parts.http, settings)
     : await NestFactory.create(module, settings);
-  app.useWebSocketAdapter(new WsAuthAdapter(app, parts.adapter));
+  const servers = new Set<WebSocketServer>();
+  const adapter = new WsAuthAdapter(app, parts.adapter);
+  interpose(adapter, 'create', (create) => (port, options) => {
+    const server = create(port, options);
+    servers.add(server);
+    return server;
+  });
+  app.useWebSocketAdapter(adapter);
   await parts.before?.(app);
   const engine = app.get<WsAuthEngine>(WS_AUTH_ENGINE);
   const events: AuditEvent[] = [];
@@ -149,6 +161,7 @@ export async function startApp(parts: TestAppParts): Promise<TestApp> {
     restingDeadlines: engine.wheel.size,
     sessions: app.get(WsSessionService),
     tickets: app.get(WsTicketService),
+    sockets: () => [...servers].flatMap(({ clients }) => [...clients] as unknown as GuardedSocket[]),
     connections: app.get(WsConnections),
     events,
     logger,

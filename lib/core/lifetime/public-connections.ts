@@ -1,7 +1,8 @@
 import type { AuditRecord } from '../audit/audit-event.js';
 import type { AuditLog } from '../audit/audit-log.js';
+import { eventOfEnding } from '../audit/event-of-ending.js';
 import type { Clock } from '../clock.js';
-import { CLOSE, closeCodeIn, closeReason, type CloseCodeScheme } from '../close-code.js';
+import { CLOSE, closeCodeIn, closeReason, NO_CLOSE, type CloseCodeScheme } from '../close-code.js';
 import type { ConnectionTransport, Ending, Handshake } from '../connection.js';
 import type { Lifetime } from './lifetime.js';
 import type { LifetimeDue, SocketWatch, WatchedSocket, WatchOwner } from './socket-watch.js';
@@ -73,23 +74,26 @@ export class PublicConnections implements WatchOwner<PublicConnection> {
     return true;
   }
 
+  /** Cuts a connection whose peer would not read a Close. @returns false when it was ending already */
+  cut(connection: PublicConnection, reason: string): boolean {
+    if (!connection.isOpen) return false;
+    this.closed(connection);
+    connection.transport.terminate();
+    this.#record(connection, reason, NO_CLOSE.code);
+    return true;
+  }
+
   /** @internal Called by the watch of a connection. There is nothing to hold against a store. */
   applyDue(connection: PublicConnection, due: LifetimeDue): void {
     if (due === 'expired') this.end(connection, { close: CLOSE.expired, reason: 'expired' });
     else if (due === 'idle') this.end(connection, { close: CLOSE.idleTimeout, reason: 'idle_timeout' });
-    else if (due === 'silent') this.#cut(connection);
-  }
-
-  #cut(connection: PublicConnection): void {
-    this.closed(connection);
-    connection.transport.terminate();
-    this.#record(connection, 'heartbeat_timeout', 1006);
+    else if (due === 'silent') this.cut(connection, 'heartbeat_timeout');
   }
 
   #record(connection: PublicConnection, reasonCode: string, closeCode: number): void {
     this.#audit.record({
       ...connection.facts,
-      event: 'connection_closed',
+      event: eventOfEnding(reasonCode),
       outcome: 'closed',
       reasonCode,
       closeCode,

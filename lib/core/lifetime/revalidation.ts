@@ -45,6 +45,14 @@ export class Revalidation {
     if (!this.#isAsking) this.#goOn();
   }
 
+  /** Checks all of these, a bounded number at a time. @throws what the store threw: some may not have been checked */
+  async checkAll(connections: readonly Connection[]): Promise<void> {
+    for (let index = 0; index < connections.length; index += ASKED_AT_ONCE) {
+      const batch = connections.slice(index, index + ASKED_AT_ONCE);
+      await Promise.all(batch.map((connection) => this.#ask(connection)));
+    }
+  }
+
   #goOn(): void {
     this.#isAsking = this.#waiting.size > 0;
     // Not a microtask: a store that answers at once would be asked about thousands in one turn of the loop.
@@ -54,7 +62,10 @@ export class Revalidation {
   async #askNext(): Promise<void> {
     const failures: unknown[] = [];
     const answers = this.#takeBatch().map((connection) =>
-      this.#ask(connection).catch((error: unknown) => failures.push(error)),
+      this.#ask(connection).catch((error: unknown) => {
+        failures.push(error);
+        this.#waiting.add(connection);
+      }),
     );
     await Promise.all(answers);
     if (failures.length === 0) return this.#goOn();
@@ -66,24 +77,19 @@ export class Revalidation {
     const batch: Connection[] = [];
     for (const connection of this.#waiting) {
       this.#waiting.delete(connection);
-      if (connection.isOpen) batch.push(connection);
+      batch.push(connection);
       if (batch.length === ASKED_AT_ONCE) break;
     }
     return batch;
   }
 
   async #ask(connection: Connection): Promise<void> {
-    const { grant } = connection;
+    const { grant, isOpen } = connection;
     const credential = credentialToCheck(connection);
-    if (!credential) return;
-    try {
-      if (!(await this.#revocations.isRevoked(credential))) return;
-    } catch (error) {
-      this.#waiting.add(connection);
-      throw error;
-    }
+    if (!credential || !isOpen) return;
+    if (!(await this.#revocations.isRevoked(credential))) return;
     // Refreshed while the answer was on its way: it is about a credential that the connection has no more.
     if (connection.grant === grant) this.#onRevoked(connection);
-    else this.#waiting.add(connection);
+    else this.add(connection);
   }
 }

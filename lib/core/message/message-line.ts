@@ -8,6 +8,10 @@ export interface LineOwner<Message> {
   pauseReading(): void;
   /** The line has room again. */
   resumeReading(): void;
+  /** True while so much waits to be sent that no more answers should be made. */
+  readonly isCongested: boolean;
+  /** Calls back when that is over. */
+  whenClear(goOn: () => void): void;
   /** What waited has had its turn. */
   lineDrained(): void;
 }
@@ -19,8 +23,9 @@ export interface LineLimits {
 }
 
 /**
- * The messages of one socket, in order: so many are handled at once, the others wait. A full line stops the reading of the
- * socket and drops nothing; what was read already still comes in (decision on queues, requirements TH-10, MS-07).
+ * The messages of one socket, in order: so many are handled at once, the others wait; and all wait while the peer does not
+ * read its answers. A full line stops the reading of the socket and drops nothing; what was read already still comes in
+ * (requirements TH-10, MS-07).
  */
 export class MessageLine<Message> {
   readonly #owner: LineOwner<Message>;
@@ -30,6 +35,7 @@ export class MessageLine<Message> {
   /** How many at the front of `#waiting` have had their turn: taking from the front of a long list is dear. */
   #begun = 0;
   #isPaused = false;
+  #isHeldUp = false;
 
   constructor(owner: LineOwner<Message>, limits: LineLimits) {
     this.#owner = owner;
@@ -41,7 +47,7 @@ export class MessageLine<Message> {
   }
 
   push(message: Message): void {
-    if (this.#running < this.#limits.concurrency) {
+    if (this.#running < this.#limits.concurrency && this.queued === 0 && !this.#isCongested()) {
       this.#begin(message);
       return;
     }
@@ -71,8 +77,21 @@ export class MessageLine<Message> {
   /** A loop and no recursion: all that waits may be done with at once. */
   #goOn(): void {
     if (this.#owner.isFenced) this.clear();
-    while (this.queued > 0 && this.#running < this.#limits.concurrency) this.#begin(this.#takeNext());
+    while (this.queued > 0 && this.#running < this.#limits.concurrency && !this.#isCongested())
+      this.#begin(this.#takeNext());
     if (this.queued === 0) this.#owner.lineDrained();
+  }
+
+  /** Who does not read the answers is asked nothing more: the line goes on when they have left. */
+  #isCongested(): boolean {
+    if (this.#isHeldUp) return true;
+    if (!this.#owner.isCongested) return false;
+    this.#isHeldUp = true;
+    this.#owner.whenClear(() => {
+      this.#isHeldUp = false;
+      this.#goOn();
+    });
+    return true;
   }
 
   #takeNext(): Message {

@@ -1,7 +1,7 @@
-import type { AuditEventName } from '../audit/audit-event.js';
 import type { AuditLog } from '../audit/audit-log.js';
+import { eventOfEnding } from '../audit/event-of-ending.js';
 import type { Clock } from '../clock.js';
-import { CLOSE, closeCodeIn, closeReason, type CloseCode, type CloseCodeScheme } from '../close-code.js';
+import { CLOSE, closeCodeIn, closeReason, NO_CLOSE, type CloseCodeScheme } from '../close-code.js';
 import { Connection, type Ending, type Grant, type Handshake } from '../connection.js';
 import type { DeadlineWheel } from '../lifetime/deadline-wheel.js';
 import type { Lifetime } from '../lifetime/lifetime.js';
@@ -22,20 +22,11 @@ const IDLE: Ending = { close: CLOSE.idleTimeout, reason: 'idle_timeout' };
 const OVERRUN: Ending = { close: CLOSE.tryLater, reason: 'revocation_log_overrun' };
 const REPLACED: Ending = { close: CLOSE.replaced, reason: 'replaced' };
 
-/** No Close was written (RFC 6455 §7.1.5). */
-const NO_CLOSE: CloseCode = { code: 1006, word: '' };
-
 /** Clients that a fault of this node sends away come back spread over this time. */
 const OVERRUN_RETRY_MS = 10_000;
 
 /** A message so shortly before the store's answer may have come after the store gave it. */
 const MAX_ANSWER_MS = 1_000;
-
-/** The audit event of an ending; what is not listed is `connection_closed`. */
-const EVENT_OF_REASON: ReadonlyMap<string, AuditEventName> = new Map([
-  ['expired', 'session_expired'],
-  ['replaced', 'excess_sessions_exceeded'],
-]);
 
 /** What the service is built from. */
 export interface ConnectionServiceOptions {
@@ -240,9 +231,8 @@ export class ConnectionService implements WatchOwner<Connection> {
     );
     for (const connection of connections) {
       if (connection.session) this.#activity.ask(connection.session.id);
-      const credential = credentialToCheck(connection);
-      if (credential && (await stores.revocations.isRevoked(credential))) this.end(connection, REVOKED);
     }
+    await this.#revalidation.checkAll(connections);
   }
 
   #candidatesFor(entry: RevocationEntry): Connection[] {
@@ -380,7 +370,7 @@ export class ConnectionService implements WatchOwner<Connection> {
   #audit(connection: Connection, reasonCode: string, closeCode: number): void {
     this.#options.audit.record({
       ...connection.facts,
-      event: EVENT_OF_REASON.get(reasonCode) ?? 'connection_closed',
+      event: eventOfEnding(reasonCode),
       outcome: 'closed',
       reasonCode,
       closeCode,

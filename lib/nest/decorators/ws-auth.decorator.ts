@@ -1,9 +1,9 @@
 import { Inject } from '@nestjs/common';
+import { WsAuthFenceGuard } from '../ws-auth.fence-guard.js';
 import { WsAuthExceptionFilter } from '../ws-auth.filter.js';
 import { WsAuthGuard } from '../ws-auth.guard.js';
-import { WsAuthInterceptor } from '../ws-auth.interceptor.js';
 import { ENGINE_PROPERTY, NEST, WS_AUTH_ENGINE, WS_AUTH_POLICY } from '../ws-auth.constants.js';
-import { prependEnhancer } from './enhancers.js';
+import { appendHandlerGuard, prependEnhancer } from './enhancers.js';
 import { containLifecycleErrors } from './lifecycle-errors.js';
 import type { WsAuthPolicy } from './ws-auth-policy.js';
 
@@ -20,7 +20,7 @@ export function WsAuth(policy: WsAuthPolicy = {}): ClassDecorator {
     Inject(WS_AUTH_ENGINE)(gateway.prototype as object, ENGINE_PROPERTY);
     containLifecycleErrors(gateway.prototype as object);
     prependEnhancer(NEST.guards, WsAuthGuard, gateway);
-    prependEnhancer(NEST.interceptors, WsAuthInterceptor, gateway);
+    appendHandlerGuard(gateway, WsAuthFenceGuard);
     prependEnhancer(NEST.filters, WsAuthExceptionFilter, gateway);
   };
 }

@@ -8,6 +8,8 @@ class Owner implements LineOwner<number> {
   reading: ('pause' | 'resume')[] = [];
   drained = 0;
   isFenced = false;
+  isCongested = false;
+  clears: (() => void)[] = [];
   isSync = false;
 
   handle(message: number): Promise<void> | void {
@@ -20,6 +22,9 @@ class Owner implements LineOwner<number> {
   }
   resumeReading(): void {
     this.reading.push('resume');
+  }
+  whenClear(goOn: () => void): void {
+    this.clears.push(goOn);
   }
   lineDrained(): void {
     this.drained += 1;
@@ -92,6 +97,23 @@ describe('MessageLine', () => {
     owner.isFenced = true;
     await owner.end(1);
     expect(owner.begun).toEqual([1]);
+    expect(owner.reading).toEqual(['pause', 'resume']);
+  });
+
+  it('begins nothing while its peer does not read the answers, and goes on when it does (TH-05)', async () => {
+    const slow = line(Infinity, 4);
+    fill(slow, 1);
+    owner.isCongested = true;
+    for (const message of [2, 3, 4, 5, 6]) slow.push(message);
+    await owner.end(1);
+    expect(owner.begun).toEqual([1]);
+    expect(owner.reading).toEqual(['pause']);
+    expect(owner.clears).toHaveLength(1);
+    owner.isCongested = false;
+    slow.push(7);
+    expect(owner.begun).toEqual([1]);
+    owner.clears[0]!();
+    expect(owner.begun).toEqual([1, 2, 3, 4, 5, 6, 7]);
     expect(owner.reading).toEqual(['pause', 'resume']);
   });
 
