@@ -85,8 +85,8 @@ export interface WsAuthOptions {
   origins: readonly string[];
   /** The ways in which a client may prove who it is. Required. */
   credentials: readonly CredentialKind[];
-  /** How bearer tokens are verified. Required when `credentials` lists `bearer`. */
-  jwt?: JwtOptions;
+  /** How bearer tokens are verified; a list for several issuers, each with its own keys. Required when `credentials` lists `bearer`. */
+  jwt?: JwtOptions | readonly JwtOptions[];
   /**
    * At least 32 bytes from which keys for user hashes and audit references are derived; the same on all nodes.
    * @default random: references and tickets do not outlive the process
@@ -137,7 +137,8 @@ export interface WsAuthOptions {
 export interface ResolvedOptions {
   readonly origins: readonly string[];
   readonly credentials: readonly CredentialKind[];
-  readonly jwt: ResolvedJwtOptions | undefined;
+  /** One for each issuer; none where no token is taken. */
+  readonly jwt: readonly ResolvedJwtOptions[];
   readonly secret: string | Buffer | KeyObject | undefined;
   readonly redis: string | object | undefined;
   readonly redisPrefix: string;
@@ -219,7 +220,7 @@ export function resolveOptions(given: WsAuthOptions, environment: { production: 
   const resolved: ResolvedOptions = {
     origins: resolveOrigins(given.origins, problems, warnings),
     credentials,
-    jwt: given.jwt === undefined ? undefined : resolveJwtOptions(given.jwt, problems),
+    jwt: resolveJwtOptions(given.jwt, production, problems),
     secret: resolveSecret(given.secret, problems),
     redis: resolveRedis(given.redis, problems),
     redisPrefix: resolveRedisPrefix(given.redisPrefix, problems),
@@ -264,7 +265,7 @@ function reportUnsafeCombinations(
   problems: OptionProblems,
   warnings: string[],
 ): void {
-  if (options.credentials.includes('bearer') && !options.jwt) {
+  if (options.credentials.includes('bearer') && options.jwt.length === 0) {
     problems.report('option "jwt" is missing: "credentials" lists "bearer", so say how tokens are verified');
   }
   if (options.credentials.length === 1 && options.credentials[0] === 'first-message') {

@@ -7,6 +7,7 @@ import type { PublicConnection } from '../core/lifetime/public-connections.js';
 import type { SocketWatch } from '../core/lifetime/socket-watch.js';
 import { eventOfText, isLibraryEvent } from '../core/message/outbound-event.js';
 import { FRAME_FAULT, faultOfError } from './frame-fault.js';
+import type { HandlerTable } from './handler-table.js';
 import { callbackOf, OutboundOverflow, tellUnsent } from './outbound-overflow.js';
 import type { SocketInbox } from './socket-inbox.js';
 import { SOCKET_RULES, type SocketRules } from './socket-rules.js';
@@ -27,11 +28,7 @@ export interface SocketReceiver {
   closed(socket: GuardedSocket, code: number): void;
 }
 
-/** The handlers of one gateway for one socket, by event. */
-export type HandlerTable = ReadonlyMap<string, BoundHandler>;
-
-/** A message handler with everything bound that Nest binds. */
-export type BoundHandler = (data: unknown, event: string) => unknown;
+export type { BoundHandler } from './handler-table.js';
 
 /** The network socket below, with the way back up. */
 type RawSocket = Duplex & { [OWNER]?: GuardedSocket };
@@ -354,6 +351,7 @@ export class GuardedSocket extends WebSocket implements ConnectionTransport {
   #watchChunks(): void {
     this._socket[OWNER] = this;
     this._socket.on('data', afterChunk);
+    this.#rules.upgraded(this._socket);
   }
 }
 

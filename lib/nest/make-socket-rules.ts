@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import { CompletionWatch } from '../core/message/completion-watch.js';
 import { endSocket } from './end-socket.js';
 import { FRAME_FAULT } from './frame-fault.js';
@@ -7,15 +8,16 @@ import { TurnCork } from './turn-cork.js';
 import { CONNECTION_KEY } from './ws-auth.constants.js';
 import type { WsAuthEngine } from './ws-auth.engine.js';
 
-/** No Close was written (RFC 6455 §7.1.5): stands in the log, and on no wire. */
-const NO_CLOSE = { code: 1006, word: '' };
-
 /** The rules that the options of an application make for its sockets. */
-export function makeSocketRules(engine: WsAuthEngine): SocketRules<GuardedSocket> {
+export function makeSocketRules(
+  engine: WsAuthEngine,
+  upgraded: (raw: Duplex) => void,
+): SocketRules<GuardedSocket> {
   const { options, wheel, monotonic, outboundCounts } = engine;
   const { outbound, fragmentTimeoutMs, maxControlFramesPerSecond } = options.message;
   return {
     now: monotonic,
+    upgraded,
     outbound,
     maxControlFramesPerSecond,
     completion: new CompletionWatch<GuardedSocket>({
@@ -30,8 +32,9 @@ export function makeSocketRules(engine: WsAuthEngine): SocketRules<GuardedSocket
     end: (socket, ending) => endSocket(engine, socket, ending),
     cut: (socket, reason) => {
       const connection = socket[CONNECTION_KEY];
+      const { publicConnection } = socket;
       if (connection) engine.connections.cut(connection, reason);
-      else endSocket(engine, socket, { close: NO_CLOSE, reason });
+      else if (publicConnection) engine.publicConnections.cut(publicConnection, reason);
     },
   };
 }

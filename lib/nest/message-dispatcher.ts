@@ -97,10 +97,7 @@ export class MessageDispatcher implements SocketReceiver {
   holdsClose(socket: GuardedSocket): boolean {
     const { inbox } = socket;
     if (!inbox || inbox.isFenced || inbox.queued === 0) return false;
-    this.#engine.wheel.schedule(FAREWELL_MS, () => {
-      inbox.clear();
-      socket.releaseHeldClose();
-    });
+    inbox.holdUntilDrained(FAREWELL_MS);
     return true;
   }
 

@@ -1,20 +1,23 @@
 import type { IncomingMessage, Server as HttpServer } from 'node:http';
 import type { Socket } from 'node:net';
 import { Server as TlsServer } from 'node:tls';
+import type { Duplex } from 'node:stream';
+
+/** Node's HTTP server has its parser here for as long as the socket is its own. */
+type HttpSocket = Socket & { readonly parser?: object | null };
 
 /**
- * The connections of a server on which nothing whole has been asked yet. Node's `close` waits for them and has switched off
- * the timeout of their headers, so that one client that says half a sentence could keep a process from ending (requirement
- * LT-06).
+ * The connections of a server on which nothing whole has been asked yet. Node's `close` waits for them, and switches off the
+ * timeout of their headers: one client that says half a sentence could keep a process from ending (requirement LT-06).
  */
 export class SilentConnections {
-  readonly #sockets = new Set<Socket>();
-  readonly #forget: (this: Socket) => void;
+  readonly #sockets = new Set<Duplex>();
+  /** One function for all connections, and not a closure for each. */
+  readonly #forgetThis: (this: Socket) => void;
 
   constructor() {
     const sockets = this.#sockets;
-    // One function for all connections, and not a closure for each.
-    this.#forget = function (this: Socket) {
+    this.#forgetThis = function (this: Socket) {
       sockets.delete(this);
     };
   }
@@ -22,19 +25,18 @@ export class SilentConnections {
   watch(server: HttpServer): void {
     server.on(server instanceof TlsServer ? 'secureConnection' : 'connection', (socket: Socket) => {
       this.#sockets.add(socket);
-      socket.on('close', this.#forget);
+      socket.on('close', this.#forgetThis);
     });
-    server.prependListener('request', this.#hear);
-    server.prependListener('upgrade', this.#hear);
+    server.prependListener('request', ({ socket }: IncomingMessage) => this.forget(socket));
   }
 
-  /** Cuts them. */
+  /** Something whole was asked on this connection. */
+  forget(socket: Duplex): void {
+    if (this.#sockets.delete(socket)) socket.off('close', this.#forgetThis);
+  }
+
+  /** Cuts them; not those that were upgraded by another library, which are its own. */
   destroyAll(): void {
-    for (const socket of this.#sockets) socket.destroy();
+    for (const socket of this.#sockets) if ((socket as HttpSocket).parser) socket.destroy();
   }
-
-  readonly #hear = ({ socket }: IncomingMessage): void => {
-    if (!this.#sockets.delete(socket)) return;
-    socket.off('close', this.#forget);
-  };
 }

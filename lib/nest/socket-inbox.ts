@@ -2,6 +2,7 @@ import { CLOSE } from '../core/close-code.js';
 import { addressPrefix } from '../core/handshake/client-address.js';
 import { frame, type Envelope } from '../core/message/envelope.js';
 import { exceptionFrame } from '../core/message/exception-frame.js';
+import type { Deadline } from '../core/lifetime/deadline-wheel.js';
 import { MessageLine, type LineOwner } from '../core/message/message-line.js';
 import { MessageBudget } from '../core/throttle/message-budget.js';
 import type { RateAnswer, RateRefusal } from '../core/throttle/message-throttle.js';
@@ -39,6 +40,7 @@ export class SocketInbox implements LineOwner<QueuedMessage> {
   /** Lines of handlers with a concurrency of their own, by event. */
   #ownLines: Map<string, MessageLine<QueuedMessage>> | undefined;
   #fullLines = 0;
+  #farewell: Deadline | undefined;
 
   constructor(context: InboxContext, socket: GuardedSocket) {
     const { engine, rules } = context;
@@ -88,8 +90,17 @@ export class SocketInbox implements LineOwner<QueuedMessage> {
     return queued;
   }
 
+  /** The client has left: its leaving is told when what waits has had its turn, or this time is over. */
+  holdUntilDrained(atMostMs: number): void {
+    this.#farewell = this.#context.engine.wheel.schedule(atMostMs, () => {
+      this.clear();
+      this.#socket.releaseHeldClose();
+    });
+  }
+
   /** Lets go of everything that waits. */
   clear(): void {
+    this.#context.engine.wheel.cancel(this.#farewell);
     this.#line.clear();
     for (const line of this.#ownLines?.values() ?? []) line.clear();
   }
@@ -125,7 +136,9 @@ export class SocketInbox implements LineOwner<QueuedMessage> {
   }
 
   lineDrained(): void {
-    if (this.queued === 0) this.#socket.releaseHeldClose();
+    if (this.queued > 0) return;
+    this.#context.engine.wheel.cancel(this.#farewell);
+    this.#socket.releaseHeldClose();
   }
 
   #admit(message: QueuedMessage): RateAnswer {

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type { Clock } from '../core/clock.js';
 import type { Ending } from '../core/connection.js';
 import type { CompletionWatch } from '../core/message/completion-watch.js';
@@ -17,6 +18,8 @@ export interface SocketRules<Socket extends object> {
   readonly completion: CompletionWatch<Socket>;
   readonly cork: TurnCork;
   readonly counts: OutboundCounts;
+  /** Told of the network socket of each, when it has become a WebSocket. */
+  upgraded(raw: Duplex): void;
   /** Ends a socket whose peer has broken a rule: fence, audit, Close. */
   end(socket: Socket, ending: Ending): void;
   /** Fences a socket that was cut, and tells the audit log why. */

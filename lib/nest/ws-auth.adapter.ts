@@ -18,7 +18,8 @@ import { normalizeGatewayPath } from './declared-gateway.js';
 import { findEngine } from './find-engine.js';
 import { ForeignListeners } from './foreign-listeners.js';
 import type { GuardedPath } from './gateway-registry.js';
-import { GuardedSocket, type BoundHandler } from './guarded-socket.js';
+import { GuardedSocket } from './guarded-socket.js';
+import { HandlerTables } from './handler-table.js';
 import { makeSocketRules } from './make-socket-rules.js';
 import { MessageDispatcher, type MessageParser } from './message-dispatcher.js';
 import { resolvePathRules } from './message-rules.js';
@@ -65,6 +66,7 @@ export class WsAuthAdapter extends WsAdapter {
   readonly #dispatchLogger = new Logger('WsAuth');
   #engine: WsAuthEngine | undefined;
   readonly #servers: WebSocketServer[] = [];
+  readonly #tables = new HandlerTables();
   readonly #silent = new SilentConnections();
   #rules: SocketRules<GuardedSocket> | undefined;
   #waitingLeft: Promise<void> | undefined;
@@ -122,10 +124,7 @@ export class WsAuthAdapter extends WsAdapter {
 
   /** Keeps the handlers of a gateway with the socket; frames come to them through the dispatcher. */
   override bindMessageHandlers(client: GuardedSocket, handlers: MessageMappingProperties[]): void {
-    const table = new Map(
-      handlers.map(({ message, callback }) => [String(message), callback as BoundHandler]),
-    );
-    client.tables = [...client.tables, table];
+    client.tables = [...client.tables, this.#tables.make(handlers)];
   }
 
   /**
@@ -215,11 +214,12 @@ export class WsAuthAdapter extends WsAdapter {
 
   #buildServer(wsOptions: Record<string, unknown>, frames?: FrameOptions): WebSocketServer {
     const engine = this.#loadEngine();
-    this.#rules ??= makeSocketRules(engine);
-    const options: ServerOptions = {
+    this.#rules ??= makeSocketRules(engine, (raw) => this.#silent.forget(raw));
+    const options: ServerOptions & Record<symbol, unknown> & { closeTimeout: number } = {
       ...(wsOptions as ServerOptions),
       ...(frames ?? frameOptions(engine.options.message)),
-      ...{ [SOCKET_RULES]: this.#rules, closeTimeout: engine.options.lifetime.closeGraceMs },
+      [SOCKET_RULES]: this.#rules,
+      closeTimeout: engine.options.lifetime.closeGraceMs,
       autoPong: false,
       skipUTF8Validation: false,
       noServer: true,

@@ -28,8 +28,9 @@ import { MemoryStores } from '../memory/memory-stores.js';
 import { connectRedis } from '../redis/connect-redis.js';
 import { RedisStores } from '../redis/redis-stores.js';
 import { GatewayRegistry, type GuardedPath } from './gateway-registry.js';
+import { makeTokenVerifier } from './issuer-verifiers.js';
+import { loadJose } from './jwks-keys.js';
 import type { OutboundCounts } from './outbound-overflow.js';
-import { JwtTokenVerifier } from './ws-auth.jwt-verifier.js';
 
 /** How soon a store that was away at the boot is tried again. */
 const START_RETRY_MS = 1_000;
@@ -95,7 +96,8 @@ export class WsAuthEngine {
     this.audit = new AuditLog({ clock, node, referenceKey: keys.auditReference });
     this.cookie = new SessionCookie(options.cookie);
     this.verifier =
-      parts.verifier ?? (options.jwt && new JwtTokenVerifier(options.jwt, options.principalIdPattern, clock));
+      parts.verifier ??
+      makeTokenVerifier(options.jwt, { principalIdPattern: options.principalIdPattern, clock, monotonic });
     const { stores, audit, cookie, verifier } = this;
     const userHashKey = keys.userHash;
     const { principalIdPattern } = options;
@@ -309,9 +311,10 @@ export class WsAuthEngine {
 /**
  * Builds the engine with the stores that the options ask for.
  *
- * @throws {WsAuthOptionsError} when the `redis` option cannot be used
+ * @throws {WsAuthOptionsError} when the `redis` option cannot be used, or a package is missing that an option needs
  */
 export async function createEngine(options: ResolvedOptions): Promise<WsAuthEngine> {
+  if (options.jwt.some(({ jwksUri }) => jwksUri)) await loadJose();
   if (options.redis === undefined) return new WsAuthEngine(options);
   const node = newNodeId();
   const logger = new Logger('WsAuth');
@@ -329,6 +332,6 @@ export async function createEngine(options: ResolvedOptions): Promise<WsAuthEngi
 
 /** Revocations are remembered for as long as anything lives that they could concern. */
 function longestCredentialMs(options: ResolvedOptions): number {
-  const tokenMs = options.jwt ? (options.jwt.maxAgeSeconds + options.jwt.clockToleranceSeconds) * 1_000 : 0;
-  return Math.max(options.session.absoluteMs, tokenMs, options.lifetime.maxMs) + 5 * 60_000;
+  const tokensMs = options.jwt.map((jwt) => (jwt.maxAgeSeconds + jwt.clockToleranceSeconds) * 1_000);
+  return Math.max(options.session.absoluteMs, ...tokensMs, options.lifetime.maxMs) + 5 * 60_000;
 }

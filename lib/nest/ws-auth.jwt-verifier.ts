@@ -2,7 +2,6 @@ import type { KeyObject } from 'node:crypto';
 import { JwtService } from '@nestjs/jwt';
 import type { Clock } from '../core/clock.js';
 import { TokenRejected } from '../core/errors.js';
-import { MAX_TOKEN_LENGTH } from '../core/handshake/credential-reader.js';
 import { MAX_KID_LENGTH, type ResolvedJwtOptions } from '../core/handshake/jwt-options.js';
 import {
   readVerifiedToken,
@@ -10,14 +9,19 @@ import {
   type TokenVerifier,
   type VerifiedToken,
 } from '../core/handshake/token-verifier.js';
+import { JwksKeys } from './jwks-keys.js';
+import { readTokenPart, type UnverifiedPart } from './token-part.js';
 
-const JWT = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
-
-type Json = Readonly<Record<string, unknown>>;
+/** What the verifier is built from, besides its options. */
+export interface JwtVerifierParts {
+  readonly principalIdPattern: RegExp;
+  readonly clock: Clock;
+  readonly monotonic: Clock;
+}
 
 /**
- * Verifies bearer tokens with @nestjs/jwt. The keys are KeyObjects made at boot; a `kid` picks one of those and nothing in
- * a token can name another (`jku`, `x5u` and `jwk` are not looked at).
+ * Verifies bearer tokens with @nestjs/jwt. The keys are KeyObjects, made at boot or from the issuer's published set; a
+ * `kid` picks one of those and nothing in a token can name another (`jku`, `x5u` and `jwk` are not looked at).
  *
  * @see RFC 8725
  */
@@ -26,33 +30,45 @@ export class JwtTokenVerifier implements TokenVerifier {
   readonly #options: ResolvedJwtOptions;
   readonly #rules: ClaimRules;
   readonly #clock: Clock;
+  readonly #jwks: JwksKeys | undefined;
 
-  constructor(options: ResolvedJwtOptions, principalIdPattern: RegExp, clock: Clock) {
+  constructor(options: ResolvedJwtOptions, { principalIdPattern, clock, monotonic }: JwtVerifierParts) {
     this.#options = options;
     this.#rules = { ...options, principalIdPattern };
     this.#clock = clock;
+    this.#jwks = options.jwksUri && new JwksKeys(options.jwksUri, monotonic);
   }
 
   /** @throws {TokenRejected} */
-  verify(token: string): VerifiedToken {
-    if (token.length > MAX_TOKEN_LENGTH || !JWT.test(token)) throw new TokenRejected('malformed');
-    const header = readHeader(token);
-    const claims = this.#verifySignature(token, this.#keyFor(header));
-    return readVerifiedToken(header, claims, this.#rules, this.#clock());
+  verify(token: string): VerifiedToken | Promise<VerifiedToken> {
+    const header = readTokenPart(token, 0);
+    const { key } = this.#options;
+    if (key) return this.#verifyWith(key, token, header);
+    const { kid, alg } = header;
+    if (typeof kid !== 'string' || kid.length > MAX_KID_LENGTH) throw new TokenRejected('key_id');
+    if (this.#jwks) return this.#verifyWithJwks(this.#jwks, token, header, { kid, alg });
+    const known = this.#options.keys?.get(kid);
+    if (!known) throw new TokenRejected('key_unknown');
+    return this.#verifyWith(known, token, header);
   }
 
-  #keyFor(header: Json): KeyObject {
-    const { key, keys } = this.#options;
-    if (key) return key;
-    const { kid } = header;
-    if (typeof kid !== 'string' || kid.length > MAX_KID_LENGTH) throw new TokenRejected('key_id');
-    const found = keys?.get(kid);
-    if (!found) throw new TokenRejected('key_unknown');
-    return found;
+  async #verifyWithJwks(
+    jwks: JwksKeys,
+    token: string,
+    header: UnverifiedPart,
+    { kid, alg }: { kid: string; alg: unknown },
+  ): Promise<VerifiedToken> {
+    const allowed: readonly string[] = this.#options.algorithms;
+    if (typeof alg !== 'string' || !allowed.includes(alg)) throw new TokenRejected('algorithm');
+    return this.#verifyWith(await jwks.keyFor({ alg, kid }), token, header);
+  }
+
+  #verifyWith(key: KeyObject, token: string, header: UnverifiedPart): VerifiedToken {
+    return readVerifiedToken(header, this.#verifySignature(token, key), this.#rules, this.#clock());
   }
 
   /** Signature and algorithm only: the claims have rules of their own, stricter than the library's. */
-  #verifySignature(token: string, key: KeyObject): Json {
+  #verifySignature(token: string, key: KeyObject): UnverifiedPart {
     let payload: unknown;
     try {
       payload = this.#jwt.verify(token, {
@@ -66,18 +82,6 @@ export class JwtTokenVerifier implements TokenVerifier {
       throw new TokenRejected('signature');
     }
     if (typeof payload !== 'object' || payload === null) throw new TokenRejected('claims');
-    return payload as Json;
+    return payload as UnverifiedPart;
   }
-}
-
-function readHeader(token: string): Json {
-  try {
-    const header: unknown = JSON.parse(
-      Buffer.from(token.slice(0, token.indexOf('.')), 'base64url').toString('utf8'),
-    );
-    if (typeof header === 'object' && header !== null && !Array.isArray(header)) return header as Json;
-  } catch {
-    // Told below: what is no JSON is no header.
-  }
-  throw new TokenRejected('header');
 }

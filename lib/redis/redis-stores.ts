@@ -119,12 +119,17 @@ export class RedisStores implements Stores {
     }
   }
 
+  /** Each for itself: a master of a cluster that is away must not keep places on the others from being given back. */
   async #beat(): Promise<void> {
+    this.#redis.noteMasters();
+    const work = [this.#renewLease(), this.#redis.runId(), this.connections.upkeep()];
+    const failed = (await Promise.allSettled(work)).find(({ status }) => status === 'rejected');
+    if (failed) throw (failed as PromiseRejectedResult).reason;
+  }
+
+  async #renewLease(): Promise<void> {
     const stood = await this.#lease.renew();
     // Meanwhile others may have thrown out what this node had registered.
     if (!stood) this.revocations.recheck();
-    await this.#redis.runId();
-    this.#redis.noteMasters();
-    await this.connections.upkeep();
   }
 }

@@ -13,6 +13,7 @@ import {
   bySession,
   byTicket,
   createSession,
+  hear,
   issueTicket,
   newSessionId,
   newUserHash,
@@ -242,6 +243,15 @@ export function describeConnectionRegistry(name: string, makeStores: MakeStores)
         expect(results.filter(({ outcome }) => outcome === 'rate')).toHaveLength(30);
       });
 
+      it('counts what the throttle store counts under the same key and rate (TH-01)', async () => {
+        const { key, ...each } = rate();
+        expect(await under.stores.throttle.take(key, each, 1)).toMatchObject({ allowed: true });
+        await mustAdmit(byPrincipal(under, userHash), { rate: rate() });
+        expect((await admit(byPrincipal(under, userHash), { rate: rate() })).outcome).toBe('rate');
+        expect(await under.stores.throttle.take(key, each, 1)).toMatchObject({ allowed: false });
+        await mustAdmit(byPrincipal(under, userHash), { rate: { ...rate(), burst: 3 } });
+      });
+
       it('counts a refused credential in the rate (TH-01)', async () => {
         const bad = bySession(userHash, newSessionId(userHash));
         expect((await admit(bad, { rate: rate() })).outcome).toBe('session_unknown');
@@ -326,6 +336,26 @@ export function describeConnectionRegistry(name: string, makeStores: MakeStores)
         const admitted = await mustAdmit(bySession(userHash, two.id), change);
         expect(admitted.evicted?.connectionId).toBe(oldest.connectionId);
         expect(await count()).toBe(3);
+      });
+
+      it('write into the log who has to make room, before they answer (SE-07)', async () => {
+        const heard = hear(under, userHash);
+        const { connectionId } = await mustAdmit(byPrincipal(under, userHash));
+        const change = { maxPerUser: 1, onLimit: 'replace-oldest' as const };
+        const { evicted, logTail } = await mustAdmit(byPrincipal(under, userHash), change);
+        const order = { kind: 'replace', userHash, connectionId, node: evicted!.node };
+        expect(heard).toMatchObject([{ order, id: logTail, reason: 'replaced', cut: undefined }]);
+        // In its place, between what was before and what comes after.
+        await revokeUser(under, userHash);
+        expect(heard.map((entry) => entry.order.kind)).toEqual(['replace', 'user']);
+        expect(isLaterEntry(heard[1]!.id, logTail)).toBe(true);
+      });
+
+      it('write nothing into the log where nobody has to make room', async () => {
+        const heard = hear(under, userHash);
+        await mustAdmit(byPrincipal(under, userHash));
+        await admit(byPrincipal(under, userHash), { maxPerUser: 1 });
+        expect(heard).toEqual([]);
       });
 
       it('evict nobody while there is room', async () => {

@@ -60,6 +60,13 @@ export function describeRevocationLog(name: string, makeStores: MakeStores): voi
       expect(heard).toHaveLength(ordersOfEachKind().length);
     });
 
+    it('is fresh for a user who was just told of, and no less than for everybody', async () => {
+      const before = under.now() - 10_000;
+      await revokeUser(under, userHash);
+      expect(under.stores.freshAtOf(userHash)).toBeGreaterThan(before);
+      expect(under.stores.freshAtOf(userHash)).toBeGreaterThanOrEqual(under.stores.freshAt);
+    });
+
     it('tells a follower of revocations of everyone', async () => {
       const heard: string[] = [];
       under.stores.revocations.follow((entry) => {

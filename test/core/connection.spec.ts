@@ -1,7 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { CLOSE } from '../../lib/core/close-code.js';
 import { Connection } from '../../lib/core/connection.js';
-import { grantOf, HANDSHAKE, looseConnection, principalOf, record, sessionOf } from '../support/core-harness.js';
+import {
+  grantOf,
+  HANDSHAKE,
+  looseConnection,
+  principalOf,
+  record,
+  sessionOf,
+} from '../support/core-harness.js';
 
 const USER = 'user-hash-000001';
 

@@ -3,28 +3,21 @@ import { eventOfClose, eventOfRefusal } from '../audit/event-of-refusal.js';
 import type { Clock } from '../clock.js';
 import { closeCodeIn } from '../close-code.js';
 import type { Connection, Grant, Handshake } from '../connection.js';
-import { StoreUnavailable, TokenRejected } from '../errors.js';
-import {
-  newId,
-  parseTicket,
-  sessionIdOf,
-  tokenHashOf,
-  userHashOf,
-  userHashOfSession,
-} from '../identifiers.js';
+import { newId, sessionIdOf } from '../identifiers.js';
 import type { DeadlineWheel } from '../lifetime/deadline-wheel.js';
 import type { ResolvedOptions } from '../options.js';
-import { hasRoles, narrowPrincipal, type Narrowing } from '../principal.js';
-import type { AdmissionBasis, AdmissionResult, Admitted } from '../session/connection-registry.js';
+import { hasRoles } from '../principal.js';
+import type { Admitted } from '../session/connection-registry.js';
 import type { ConnectionService } from '../session/connection-service.js';
 import type { SessionCookie } from '../session/session-cookie.js';
 import type { Stores } from '../stores.js';
 import { PlaceCounter } from '../throttle/place-counter.js';
-import type { PresentedTicket } from '../ticket/ticket-store.js';
 import type { KeyObject } from 'node:crypto';
+import { Admission } from './admission.js';
+import { identitySwitch, toRefusal, unauthorized } from './attempt-refusals.js';
+import { AttemptTimer } from './attempt-timer.js';
 import { ClientAddressReader, isLoopbackIp } from './client-address.js';
 import {
-  bearerChallenge,
   carriesCredential,
   isAmbientBasic,
   readCredential,
@@ -33,11 +26,18 @@ import {
   type PresentedCredential,
 } from './credential-reader.js';
 import { ConnectRate } from './connect-rate.js';
+import {
+  basisOfCookie,
+  CredentialVerifier,
+  userHashOfBasis,
+  type VerifiedBasis,
+} from './credential-verifier.js';
 import type { GatewayLookup, GatewayPolicy } from './gateway-policy.js';
+import { grantOf } from './grant-of.js';
 import { HandshakeAttempt } from './handshake-attempt.js';
 import { HostPolicy, isLoopbackHost } from './host-policy.js';
 import { HandshakeRefused, retryLater } from './refusal.js';
-import type { TokenVerifier, VerifiedToken } from './token-verifier.js';
+import type { TokenVerifier } from './token-verifier.js';
 import { readUpgradeRequest, type RawUpgrade, type UpgradeRequest } from './upgrade-request.js';
 
 /** What was decided about a handshake that was not refused. */
@@ -65,12 +65,6 @@ export interface HandshakeAuthenticatorOptions {
   readonly onStoreAway?: (error: unknown) => void;
 }
 
-interface VerifiedBasis {
-  readonly basis: AdmissionBasis;
-  readonly credential: 'ticket' | 'bearer' | 'cookie';
-  readonly token?: VerifiedToken;
-}
-
 /**
  * Decides about handshakes. The order of the checks is written once, in {@link authenticate}: cheap before dear, and
  * nothing that costs a store or a signature before everything that does not.
@@ -79,14 +73,12 @@ interface VerifiedBasis {
  */
 export class HandshakeAuthenticator {
   readonly #options: ResolvedOptions;
-  readonly #stores: Stores;
   readonly #connections: ConnectionService;
   readonly #cookie: SessionCookie;
   readonly #audit: AuditLog;
-  readonly #clock: Clock;
-  readonly #wheel: DeadlineWheel;
-  readonly #userHashKey: KeyObject;
-  readonly #verifier: TokenVerifier | undefined;
+  readonly #timer: AttemptTimer;
+  readonly #credentials: CredentialVerifier;
+  readonly #admission: Admission;
   readonly #addresses: ClientAddressReader;
   readonly #hosts: HostPolicy;
   readonly #connectRate: ConnectRate;
@@ -97,14 +89,9 @@ export class HandshakeAuthenticator {
   constructor(parts: HandshakeAuthenticatorOptions) {
     const { options } = parts;
     this.#options = options;
-    this.#stores = parts.stores;
     this.#connections = parts.connections;
     this.#cookie = parts.cookie;
     this.#audit = parts.audit;
-    this.#clock = parts.clock;
-    this.#wheel = parts.wheel;
-    this.#userHashKey = parts.userHashKey;
-    this.#verifier = parts.verifier;
     this.#addresses = new ClientAddressReader(options.proxy);
     this.#hosts = new HostPolicy(options.hosts);
     this.#connectRate = new ConnectRate({
@@ -112,6 +99,17 @@ export class HandshakeAuthenticator {
       store: parts.stores.throttle,
       monotonic: parts.monotonic,
       onAway: parts.onStoreAway ?? (() => {}),
+    });
+    this.#timer = new AttemptTimer(parts.wheel, options.handshake.verifyTimeoutMs);
+    const { verifier, userHashKey } = parts;
+    this.#credentials = new CredentialVerifier({ verifier, userHashKey, timer: this.#timer });
+    this.#admission = new Admission({
+      options,
+      registry: parts.stores.connections,
+      connections: parts.connections,
+      connectRate: this.#connectRate,
+      timer: this.#timer,
+      clock: parts.clock,
     });
     this.#pending = new PlaceCounter(options.handshake.maxPending, options.handshake.maxPendingPerAddress);
     this.#waiting = new PlaceCounter(
@@ -154,7 +152,7 @@ export class HandshakeAuthenticator {
       if (gateway.access === 'public') return await this.#acceptPublic(attempt);
       return await this.#decideByCredential(attempt, request, gateway, raw);
     } catch (error) {
-      throw this.#toRefusal(error);
+      throw toRefusal(error);
     }
   }
 
@@ -171,7 +169,7 @@ export class HandshakeAuthenticator {
       attempt.hasPresented = true;
       return await this.#admitCredential(attempt, credential, 'first-message');
     } catch (error) {
-      throw this.#toRefusal(error);
+      throw toRefusal(error);
     }
   }
 
@@ -192,16 +190,16 @@ export class HandshakeAuthenticator {
     try {
       if (!gateway.credentials.has(credential.kind))
         throw unauthorized(attempt, 'credential_kind_not_accepted');
-      const verified = await this.#verify(attempt, credential);
+      const verified = await this.#credentials.verify(attempt, credential);
       if (userHashOfBasis(verified.basis) !== connection.grant.userHash) throw identitySwitch();
       if (!connection.isOpen) attempt.abort('client_gone');
-      const admitted = await this.#admit(attempt, verified, connection.id);
+      const admitted = await this.#admission.admit(attempt, verified.basis, connection.id);
       if (!connection.isOpen) {
         attempt.abort('client_gone');
-        this.#giveBack(admitted);
+        this.#admission.giveBack(admitted);
         throw attempt.abortError();
       }
-      const grant = this.#grantOf(admitted, verified, verified.credential);
+      const grant = grantOf(admitted, verified, verified.credential);
       // A connection of a session stays in it: otherwise a later logout would not find it.
       const isSameSession = !attempt.sessionId || grant.session?.id === attempt.sessionId;
       if (grant.principal.id !== connection.principal.id || !isSameSession) throw identitySwitch();
@@ -209,7 +207,7 @@ export class HandshakeAuthenticator {
       this.#connections.renew(connection, grant, admitted.logTail, admitted.session?.remainingMs);
       this.#auditSuccess(attempt, connection, 'refreshed');
     } catch (error) {
-      const refusal = this.#toRefusal(error);
+      const refusal = toRefusal(error);
       this.auditRefusal(attempt, refusal);
       throw refusal;
     }
@@ -343,7 +341,7 @@ export class HandshakeAuthenticator {
 
   async #acceptPublic(attempt: HandshakeAttempt): Promise<HandshakeDecision> {
     attempt.method = 'public';
-    await this.#inTime(attempt, this.#connectRate.count(attempt));
+    await this.#timer.wait(attempt, this.#connectRate.count(attempt));
     this.#auditSuccess(attempt, undefined, 'public');
     return { kind: 'public' };
   }
@@ -373,7 +371,7 @@ export class HandshakeAuthenticator {
   }
 
   async #acceptWaiting(attempt: HandshakeAttempt): Promise<HandshakeDecision> {
-    await this.#inTime(attempt, this.#connectRate.count(attempt));
+    await this.#timer.wait(attempt, this.#connectRate.count(attempt));
     return { kind: 'wait' };
   }
 
@@ -417,18 +415,17 @@ export class HandshakeAuthenticator {
     kind: 'ticket' | 'bearer' | 'first-message',
   ): Promise<Connection> {
     attempt.method = kind === 'first-message' ? `first-message ${credential.kind}` : kind;
-    const verified = await this.#verify(attempt, credential);
-    const admitted = await this.#admit(attempt, verified, newId());
+    const verified = await this.#credentials.verify(attempt, credential);
+    const admitted = await this.#admission.admit(attempt, verified.basis, newId());
     return this.#open(attempt, admitted, verified, kind);
   }
 
   /** @returns `null` when the cookie's session has ended, which is no credential rather than a bad one */
   async #admitCookie(attempt: HandshakeAttempt, sessionId: string): Promise<Connection | null> {
     attempt.method = 'cookie';
-    const basis: AdmissionBasis = { mode: 'session', sessionId, userHash: userHashOfSession(sessionId) };
-    const verified: VerifiedBasis = { basis, credential: 'cookie' };
+    const verified = basisOfCookie(sessionId);
     try {
-      const admitted = await this.#admit(attempt, verified, newId());
+      const admitted = await this.#admission.admit(attempt, verified.basis, newId());
       return this.#open(attempt, admitted, verified, 'cookie');
     } catch (error) {
       if (error instanceof HandshakeRefused && ['session_unknown', 'revoked'].includes(error.reason))
@@ -437,119 +434,13 @@ export class HandshakeAuthenticator {
     }
   }
 
-  async #verify(attempt: HandshakeAttempt, credential: PresentedCredential): Promise<VerifiedBasis> {
-    if (credential.kind === 'bearer') return this.#verifyBearer(attempt, credential.value);
-    return {
-      basis: { mode: 'ticket', ticket: this.#readTicket(attempt, credential.value) },
-      credential: 'ticket',
-    };
-  }
-
-  #readTicket(attempt: HandshakeAttempt, value: string): PresentedTicket {
-    const key = parseTicket(value);
-    if (!key) throw unauthorized(attempt, 'ticket_malformed');
-    attempt.ticketHash = key.hash;
-    return {
-      ...key,
-      use: 'connect',
-      origin: attempt.handshake!.origin,
-      path: attempt.gateway!.path,
-      sessionId: attempt.sessionId,
-    };
-  }
-
-  async #verifyBearer(attempt: HandshakeAttempt, value: string): Promise<VerifiedBasis> {
-    if (!this.#verifier) throw unauthorized(attempt, 'credential_kind_not_accepted');
-    const verification = this.#verifier.verify(value, attempt.signal);
-    const token = verification instanceof Promise ? await this.#inTime(attempt, verification) : verification;
-    attempt.principalId = token.principal.id;
-    const userHash = userHashOf(this.#userHashKey, token.principal.id);
-    const cookieSession = attempt.sessionId;
-    const isOtherUser = cookieSession !== undefined && userHashOfSession(cookieSession) !== userHash;
-    const isOtherSession =
-      cookieSession !== undefined && token.sessionId !== undefined && cookieSession !== token.sessionId;
-    if (isOtherUser || isOtherSession) {
-      throw attempt.isRefresh ? identitySwitch() : unauthorized(attempt, 'credential_conflict');
-    }
-    const tokenHash = token.tokenId === undefined ? undefined : tokenHashOf(token.issuer, token.tokenId);
-    if (token.sessionId === undefined) {
-      const { principal, issuedAt } = token;
-      return {
-        basis: { mode: 'principal', principal, userHash, issuedAt, tokenHash },
-        credential: 'bearer',
-        token,
-      };
-    }
-    if (userHashOfSession(token.sessionId) !== userHash)
-      throw unauthorized(attempt, 'session_of_another_user');
-    return {
-      basis: { mode: 'session', sessionId: token.sessionId, userHash, tokenHash },
-      credential: 'bearer',
-      token,
-    };
-  }
-
-  /** Steps 12 and 13: one round trip, and none for a client that has gone. */
-  async #admit(attempt: HandshakeAttempt, verified: VerifiedBasis, connectionId: string): Promise<Admitted> {
-    if (attempt.signal.aborted) throw attempt.abortError();
-    const { connections, handshake, session } = this.#options;
-    const admission = this.#stores.connections.admit({
-      connectionId,
-      basis: verified.basis,
-      maxPerUser: connections.maxPerUser,
-      maxPerSession: connections.maxPerSession,
-      onLimit: connections.onLimit,
-      touch: session.extendedBy === 'messages',
-      rate: this.#connectRate.ofAdmission(attempt),
-      deadline: this.#clock() + handshake.verifyTimeoutMs,
-    });
-    const result = await this.#raceAdmission(attempt, admission);
-    if (result.outcome !== 'admitted') throw refusalOf(attempt, result);
-    if (!attempt.signal.aborted) return result;
-    this.#giveBack(result);
-    throw attempt.abortError();
-  }
-
-  /** Waits for a verifier or a store, and not for longer than `handshake.verifyTimeoutMs`. */
-  async #inTime<T>(attempt: HandshakeAttempt, work: Promise<T>): Promise<T> {
-    const deadline = this.#wheel.schedule(this.#options.handshake.verifyTimeoutMs, () =>
-      attempt.abort('timeout'),
-    );
-    try {
-      return await attempt.race(work);
-    } finally {
-      this.#wheel.cancel(deadline);
-    }
-  }
-
-  /** A place that is given to a client that has gone is given back (requirement HS-04). */
-  async #raceAdmission(
-    attempt: HandshakeAttempt,
-    admission: Promise<AdmissionResult>,
-  ): Promise<AdmissionResult> {
-    try {
-      const result = await this.#inTime(attempt, admission);
-      this.#connectRate.noteAnswer(attempt, result);
-      return result;
-    } catch (error) {
-      if (error instanceof StoreUnavailable) this.#connectRate.noteAway(error);
-      admission.then((result) => result.outcome === 'admitted' && this.#giveBack(result)).catch(() => {});
-      throw error;
-    }
-  }
-
-  #giveBack(result: Admitted): void {
-    if (this.#connections.get(result.connectionId)) return;
-    this.#stores.connections.release({ id: result.connectionId, userHash: result.userHash }).catch(() => {});
-  }
-
   #open(
     attempt: HandshakeAttempt,
     admitted: Admitted,
     verified: VerifiedBasis,
     kind: Grant['credential'],
   ): Connection {
-    const grant = this.#grantOf(admitted, verified, kind);
+    const grant = grantOf(admitted, verified, kind);
     attempt.principalId = grant.principal.id;
     attempt.sessionId = grant.session?.id;
     const connection = this.#connections.open(
@@ -568,24 +459,6 @@ export class HandshakeAuthenticator {
     return connection;
   }
 
-  #grantOf(admitted: Admitted, verified: VerifiedBasis, credential: Grant['credential']): Grant {
-    const { session, ticket, userHash } = admitted;
-    const { token } = verified;
-    const narrowing: Narrowing | undefined = ticket ? ticket.narrowing : token?.narrowing;
-    const ends = [session?.absoluteEndsAt, token?.expiresAt, ticket?.token?.expiresAt];
-    const { basis } = verified;
-    return {
-      principal: narrowPrincipal(admitted.principal, narrowing),
-      userHash,
-      credential,
-      session,
-      narrowing,
-      tokenHash: basis.mode === 'ticket' ? ticket?.token?.hash : basis.tokenHash,
-      authenticatedAt: session?.authenticatedAt ?? ticket?.authenticatedAt ?? token?.issuedAt ?? 0,
-      expiresAt: Math.min(...ends.filter((end) => end !== undefined)),
-    };
-  }
-
   #auditIgnored(attempt: HandshakeAttempt, reasonCode: string): void {
     this.#audit.record({ ...attempt.facts, event: 'authn_login_fail', outcome: 'refused', reasonCode });
   }
@@ -601,51 +474,6 @@ export class HandshakeAuthenticator {
       sessionId: connection?.session?.id,
     });
   }
-
-  /** The one place in which what a step threw becomes a refusal. What is not understood is "cannot tell", never "yes". */
-  #toRefusal(error: unknown): HandshakeRefused {
-    if (error instanceof HandshakeRefused) return error;
-    if (error instanceof TokenRejected) {
-      return new HandshakeRefused('unauthorized', `token_${error.reason}`, {
-        headers: { 'WWW-Authenticate': bearerChallenge(true) },
-      });
-    }
-    const reason = error instanceof StoreUnavailable ? 'store_unavailable' : 'verifier_failed';
-    return new HandshakeRefused('unavailable', reason, { ...retryLater(), cause: error });
-  }
-}
-
-/** The refusal for what the store answered; all that concerns the credential look alike to the client. */
-function refusalOf(attempt: HandshakeAttempt, result: Exclude<AdmissionResult, Admitted>): HandshakeRefused {
-  switch (result.outcome) {
-    case 'ticket_unknown':
-      return unauthorized(attempt, result.replayed ? 'ticket_replayed' : 'ticket_unknown');
-    case 'ticket_mismatch':
-      return unauthorized(attempt, `ticket_mismatch_${result.binding}`);
-    case 'session_unknown':
-    case 'revoked':
-      return unauthorized(attempt, result.outcome);
-    case 'limit':
-      return new HandshakeRefused('too_many_connections', `limit_of_${result.of}`, retryLater());
-    case 'rate':
-      return new HandshakeRefused('rate_limited', 'connect_rate', { retryAfterMs: result.retryAfterMs });
-    case 'late':
-      return new HandshakeRefused('unavailable', 'store_too_late', retryLater());
-  }
-}
-
-function identitySwitch(): HandshakeRefused {
-  return new HandshakeRefused('forbidden', 'identity_switch');
-}
-
-function userHashOfBasis(basis: AdmissionBasis): string {
-  return basis.mode === 'ticket' ? basis.ticket.userHash : basis.userHash;
-}
-
-function unauthorized(attempt: HandshakeAttempt, reason: string): HandshakeRefused {
-  return new HandshakeRefused('unauthorized', reason, {
-    headers: { 'WWW-Authenticate': bearerChallenge(attempt.hasPresented) },
-  });
 }
 
 /** The subprotocol to answer with: the application's by its own preference, then ours, never one with a credential in it. */

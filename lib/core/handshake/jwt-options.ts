@@ -1,5 +1,5 @@
 import { createPublicKey, createSecretKey, KeyObject } from 'node:crypto';
-import { describeType, type OptionProblems } from '../option-rules.js';
+import { describeType, describeValue, type OptionProblems } from '../option-rules.js';
 import type { PrincipalInit } from '../principal.js';
 
 /** The signature algorithms that can be allowed. One family for each key (requirement JW-01). */
@@ -28,6 +28,11 @@ export interface JwtOptions {
   publicKey?: JwtKeyMaterial;
   /** Keys by `kid`, for rotation. A token must then name one of them. */
   keys?: Readonly<Record<string, JwtKeyMaterial>>;
+  /**
+   * Where the issuer publishes its keys: `https`, or plain on loopback outside production. Fetched when the first token comes,
+   * again every 10 minutes, and once for a `kid` that is not there. Needs the package `jose`.
+   */
+  jwksUri?: string;
   /** The algorithms that are accepted, all of one family. Required. */
   algorithms: readonly JwtAlgorithm[];
   /** The `iss` that is accepted, or several. Required. */
@@ -42,6 +47,8 @@ export interface JwtOptions {
   maxAgeSeconds?: number;
   /** Refuse tokens without a `sid` that names a session of ours. @default false */
   requireSession?: boolean;
+  /** How many verified tokens are remembered, so that a reconnect costs no signature; 0: none. @default 1_000 */
+  cacheSize?: number;
   /**
    * Makes the principal from verified claims. Throwing, or returning anything but a principal, refuses the token.
    * @default id = `sub`, roles = `roles`, scopes = `scope` split at spaces
@@ -53,6 +60,8 @@ export interface JwtOptions {
 export interface ResolvedJwtOptions {
   readonly key: KeyObject | undefined;
   readonly keys: ReadonlyMap<string, KeyObject> | undefined;
+  readonly jwksUri: URL | undefined;
+  readonly cacheSize: number;
   readonly algorithms: readonly JwtAlgorithm[];
   readonly issuers: readonly string[];
   readonly audiences: readonly string[];
@@ -70,6 +79,8 @@ const KNOWN_KEYS = [
   'secret',
   'publicKey',
   'keys',
+  'jwksUri',
+  'cacheSize',
   'algorithms',
   'issuer',
   'audience',
@@ -80,7 +91,9 @@ const KNOWN_KEYS = [
   'principal',
 ];
 const FAMILIES = { HS: 'HS', RS: 'RSA', PS: 'RSA', ES: 'EC' } as const;
-const MIN_RSA_BITS = 2048;
+const LOOPBACK_HOST = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
+/** The shortest RSA key that is taken. */
+export const MIN_RSA_BITS = 2048;
 const CURVES: Readonly<Record<string, string>> = {
   ES256: 'prime256v1',
   ES384: 'secp384r1',
@@ -89,8 +102,32 @@ const CURVES: Readonly<Record<string, string>> = {
 
 type Family = (typeof FAMILIES)[keyof typeof FAMILIES];
 
-/** Validates the `jwt` group and imports its keys; every problem is reported, none is thrown. */
-export function resolveJwtOptions(given: JwtOptions, problems: OptionProblems): ResolvedJwtOptions {
+/**
+ * Validates the `jwt` group, or the list of them, and imports the keys; every problem is reported, none is thrown.
+ *
+ * @returns one for each issuer, or none when the option is left out
+ */
+export function resolveJwtOptions(
+  given: JwtOptions | readonly JwtOptions[] | undefined,
+  production: boolean,
+  problems: OptionProblems,
+): readonly ResolvedJwtOptions[] {
+  if (given === undefined) return [];
+  const groups = Array.isArray(given) ? (given as readonly JwtOptions[]) : [given as JwtOptions];
+  if (groups.length === 0)
+    problems.report('option "jwt" is an empty list: leave it out, or say how tokens are verified');
+  const resolved = groups.map((group) => resolveIssuer(group, production, problems));
+  const issuers = resolved.flatMap((options) => options.issuers);
+  for (const issuer of new Set(issuers)) {
+    if (issuers.indexOf(issuer) !== issuers.lastIndexOf(issuer))
+      problems.report(
+        `option "jwt" names the issuer ${describeValue(issuer)} twice: one set of keys and rules for each`,
+      );
+  }
+  return resolved;
+}
+
+function resolveIssuer(given: JwtOptions, production: boolean, problems: OptionProblems): ResolvedJwtOptions {
   const group = problems.group('jwt', given) as unknown as JwtOptions;
   problems.refuseUnknownKeys('jwt', group, KNOWN_KEYS);
   const algorithms = resolveAlgorithms(group.algorithms, problems);
@@ -109,6 +146,8 @@ export function resolveJwtOptions(given: JwtOptions, problems: OptionProblems): 
     problems.report('option "jwt.types" is empty, so that every token would be refused');
   return {
     ...resolveKeys(group, family, algorithms, problems),
+    jwksUri: resolveJwksUri(group.jwksUri, production, problems),
+    cacheSize: problems.count('jwt.cacheSize', group.cacheSize, 1_000, 0, 1_000_000),
     algorithms,
     issuers: resolveNames('jwt.issuer', group.issuer, 'the "iss" of the tokens you accept', problems),
     audiences: resolveNames(
@@ -200,12 +239,13 @@ function resolveKeys(
   algorithms: readonly JwtAlgorithm[],
   problems: OptionProblems,
 ): Pick<ResolvedJwtOptions, 'key' | 'keys'> {
-  const sources = [group.secret, group.publicKey, group.keys].filter((source) => source !== undefined);
+  const { secret, publicKey, jwksUri } = group;
+  const sources = [secret, publicKey, group.keys, jwksUri].filter((source) => source !== undefined);
   if (sources.length !== 1) {
     problems.report(
       sources.length === 0
-        ? 'option "jwt" has no key: set "jwt.secret" for HS algorithms, "jwt.publicKey" for the others, or "jwt.keys" by kid'
-        : 'option "jwt" has more than one of "secret", "publicKey" and "keys": keep one',
+        ? 'option "jwt" has no key: set "jwt.secret" for HS algorithms, "jwt.publicKey" or "jwt.jwksUri" for the others, or "jwt.keys" by kid'
+        : 'option "jwt" has more than one of "secret", "publicKey", "keys" and "jwksUri": keep one',
     );
     return { key: undefined, keys: undefined };
   }
@@ -216,6 +256,11 @@ function resolveKeys(
   }
   if (group.publicKey !== undefined && family === 'HS') {
     problems.report('option "jwt.publicKey" is for RS, PS and ES algorithms: set "jwt.secret" for HS');
+  }
+  if (jwksUri !== undefined) {
+    if (family === 'HS')
+      problems.report('option "jwt.jwksUri" is for RS, PS and ES algorithms: a secret is not published');
+    return { key: undefined, keys: undefined };
   }
   if (group.keys === undefined) {
     const name = group.secret !== undefined ? 'secret' : 'publicKey';
@@ -230,6 +275,18 @@ function resolveKeys(
   }
   if (keys.size === 0) problems.report('option "jwt.keys" has no usable key');
   return { key: undefined, keys };
+}
+
+function resolveJwksUri(given: unknown, production: boolean, problems: OptionProblems): URL | undefined {
+  if (given === undefined) return undefined;
+  const uri = typeof given === 'string' && URL.canParse(given) ? new URL(given) : undefined;
+  const isLoopback = uri !== undefined && LOOPBACK_HOST.test(uri.hostname);
+  const isSafe = uri?.protocol === 'https:' || (uri?.protocol === 'http:' && isLoopback && !production);
+  if (isSafe && uri?.username === '' && uri.password === '') return uri;
+  problems.report(
+    'option "jwt.jwksUri" must be an https URL without user information: who can change the keys on their way can sign any token',
+  );
+  return undefined;
 }
 
 function importKey(

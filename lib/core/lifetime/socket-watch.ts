@@ -121,6 +121,8 @@ export class SocketWatch<S extends WatchedSocket = WatchedSocket> implements Dea
 
   pong(payload: Buffer): void {
     this.#heartbeat.pong(payload);
+    // Where pings are due more often than answers, the next one is due before the answer was.
+    if (this.#heartbeat.nextAt < this.dueAt) this.#arm(this.#settings.monotonic());
   }
 
   /** The socket is read again after it was paused by this side. */

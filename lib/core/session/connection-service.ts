@@ -70,6 +70,7 @@ export class ConnectionService implements WatchOwner<Connection> {
     options.stores.revocations.follow(
       (entry) => this.apply(entry),
       () => this.#recheck(),
+      (order) => this.apply(order),
     );
   }
 

@@ -17,10 +17,10 @@ const ed25519 = generateKeyPairSync('ed25519').publicKey;
 const good = { secret, algorithms: ['HS256'], issuer: 'https://issuer.example', audience: 'chat' } as const;
 const asymmetric = { ...good, secret: undefined };
 
-function resolve(change: Record<string, unknown> = {}, base: object = good) {
+function resolve(change: Record<string, unknown> = {}, base: object = good, production = false) {
   const problems = new OptionProblems();
-  const value = resolveJwtOptions({ ...base, ...change } as unknown as JwtOptions, problems);
-  return { value, sentences: problems.sentences };
+  const [value] = resolveJwtOptions({ ...base, ...change } as unknown as JwtOptions, production, problems);
+  return { value: value!, sentences: problems.sentences };
 }
 
 const problemsOf = (change: Record<string, unknown>, base?: object) => resolve(change, base).sentences;
@@ -53,9 +53,76 @@ describe('resolveJwtOptions', () => {
     );
   });
 
+  describe('of several issuers', () => {
+    const resolveAll = (...groups: object[]) => {
+      const problems = new OptionProblems();
+      const values = resolveJwtOptions(groups as unknown as JwtOptions[], false, problems);
+      return { values, sentences: problems.sentences };
+    };
+
+    it('gives each its own keys and rules', () => {
+      const other = {
+        ...asymmetric,
+        publicKey: rsaPem,
+        algorithms: ['RS256'],
+        issuer: 'https://other.example',
+      };
+      const { values, sentences } = resolveAll(good, other);
+      expect(sentences).toEqual([]);
+      expect(values.map(({ issuers, algorithms }) => [issuers, algorithms])).toEqual([
+        [['https://issuer.example'], ['HS256']],
+        [['https://other.example'], ['RS256']],
+      ]);
+    });
+
+    it('refuses one that is named twice', () => {
+      expect(resolveAll(good, good).sentences).toEqual([
+        'option "jwt" names the issuer "https://issuer.example" twice: one set of keys and rules for each',
+      ]);
+    });
+
+    it('refuses an empty list', () => {
+      expect(resolveAll().sentences[0]).toMatch(/^option "jwt" is an empty list/);
+    });
+  });
+
+  describe('jwksUri (JW-04)', () => {
+    const published = { ...asymmetric, algorithms: ['RS256'] };
+
+    it('is taken over https, and over plain http on loopback outside production', () => {
+      const { value, sentences } = resolve({ jwksUri: 'https://issuer.example/keys' }, published);
+      expect(sentences).toEqual([]);
+      expect(value.jwksUri?.href).toBe('https://issuer.example/keys');
+      for (const host of ['localhost:9', '127.0.0.1:9', '[::1]:9'])
+        expect(problemsOf({ jwksUri: `http://${host}/keys` }, published)).toEqual([]);
+    });
+
+    it.each([
+      'http://issuer.example/keys',
+      'http://127.0.0.1.evil.example/',
+      'ftp://x/',
+      'x',
+      '',
+      5,
+      'https://u:p@x/',
+    ])('is not %j', (jwksUri) => {
+      expect(problemsOf({ jwksUri }, published)[0]).toMatch(/^option "jwt.jwksUri" must be an https URL/);
+    });
+
+    it('is not plain http in production, loopback or not', () => {
+      const { sentences } = resolve({ jwksUri: 'http://127.0.0.1:9/keys' }, published, true);
+      expect(sentences[0]).toMatch(/^option "jwt.jwksUri" must be an https URL/);
+    });
+
+    it('is not for HS algorithms, nor beside another key', () => {
+      expect(problemsOf({ jwksUri: 'https://x/', secret: undefined })[0]).toMatch(/is for RS, PS and ES/);
+      expect(problemsOf({ jwksUri: 'https://x/' })[0]).toMatch(/more than one of/);
+    });
+  });
+
   it('needs an object', () => {
     const problems = new OptionProblems();
-    resolveJwtOptions('secret' as never, problems);
+    resolveJwtOptions('secret' as never, false, problems);
     expect(problems.sentences[0]).toBe('option "jwt" must be an object, received a string');
   });
 
@@ -147,7 +214,7 @@ describe('resolveJwtOptions', () => {
 
     it('come from one place', () => {
       expect(problemsOf({ publicKey: rsaPem })).toEqual([
-        'option "jwt" has more than one of "secret", "publicKey" and "keys": keep one',
+        'option "jwt" has more than one of "secret", "publicKey", "keys" and "jwksUri": keep one',
       ]);
       expect(problemsOf({ keys: { a: secret } })).toHaveLength(1);
     });

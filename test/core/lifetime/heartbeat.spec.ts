@@ -72,7 +72,10 @@ describe('Heartbeat', () => {
 
   it('sends no second ping while one is unanswered', () => {
     const payloads = new PingPayloads();
-    const beats = new Heartbeat({ pingIntervalMs: 1_000, pongTimeoutMs: 5_000, payloads, random: () => 0 }, 0);
+    const beats = new Heartbeat(
+      { pingIntervalMs: 1_000, pongTimeoutMs: 5_000, payloads, random: () => 0 },
+      0,
+    );
     for (let now = 1_000; now < 6_000; now += 100) expect(beats.beat(now, peer)).toBe(true);
     expect(pings).toHaveLength(1);
     beats.pong(pings[0]!);

@@ -49,7 +49,13 @@ describe('PublicConnections', () => {
     expect(connection.isOpen).toBe(false);
     expect(socket.pings).toBeGreaterThan(50);
     expect(core.events).toMatchObject([
-      { event: 'connection_closed', reasonCode: 'idle_timeout', closeCode: 4408, method: 'public', path: '/ws' },
+      {
+        event: 'connection_closed',
+        reasonCode: 'idle_timeout',
+        closeCode: 4408,
+        method: 'public',
+        path: '/ws',
+      },
     ]);
   });
 
@@ -81,6 +87,14 @@ describe('PublicConnections', () => {
     expect(connections.end(connection, { close: CLOSE.error, reason: 'y' })).toBe(false);
     expect(closes).toEqual([[4400, 'bad_message;retry=5;id=correlation-1']]);
     expect(core.events).toHaveLength(1);
+  });
+
+  it('are cut once, for whatever reason', () => {
+    const socket = open();
+    expect(connections.cut(socket.connection, 'not_reading')).toBe(true);
+    expect(connections.cut(socket.connection, 'again')).toBe(false);
+    expect([socket.cuts, core.wheel.size]).toEqual([1, 0]);
+    expect(core.events).toMatchObject([{ reasonCode: 'not_reading', closeCode: 1006 }]);
   });
 
   it('leave nothing behind when the client goes', () => {

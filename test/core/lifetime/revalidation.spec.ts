@@ -74,7 +74,9 @@ describe('Revalidation', () => {
     expect(asked).toHaveLength(64);
     open();
     for (let turn = 0; turn < 8; turn += 1) await settle();
-    expect(asked.map(({ userHash }) => userHash)).toEqual(Array.from({ length: 200 }, (_, index) => `u${index}`));
+    expect(asked.map(({ userHash }) => userHash)).toEqual(
+      Array.from({ length: 200 }, (_, index) => `u${index}`),
+    );
   });
 
   it('asks about a connection once, however often it is due meanwhile', async () => {
@@ -111,6 +113,26 @@ describe('Revalidation', () => {
     await settle();
     await settle();
     expect([asked.length, ended, errors.length]).toEqual([7, [bad], 1]);
+  });
+
+  it('checks all that it is given, 64 at a time, and says when it is done', async () => {
+    const { opened, open } = latch();
+    gate = opened;
+    revoked.add('u150');
+    const connections = Array.from({ length: 200 }, (_, index) => of(`u${index}`));
+    let isDone = false;
+    const done = revalidation.checkAll(connections).then(() => (isDone = true));
+    await settle();
+    expect([asked.length, isDone]).toEqual([64, false]);
+    open();
+    await done;
+    expect([asked.length, ended]).toEqual([200, [connections[150]]]);
+  });
+
+  it('says that the store failed to whom it was to check all', async () => {
+    failure = new Error('store is away');
+    await expect(revalidation.checkAll([of('a'), of('b')])).rejects.toBe(failure);
+    expect([ended, errors]).toEqual([[], []]);
   });
 
   it('asks anew about a connection that was refreshed while the answer was on its way', async () => {

@@ -1,6 +1,9 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { DeadlineWheel } from '../../../lib/core/lifetime/deadline-wheel.js';
-import { LIFETIME_DEFAULTS, type ResolvedLifetimeOptions } from '../../../lib/core/lifetime/lifetime-options.js';
+import {
+  LIFETIME_DEFAULTS,
+  type ResolvedLifetimeOptions,
+} from '../../../lib/core/lifetime/lifetime-options.js';
 import { Lifetime } from '../../../lib/core/lifetime/lifetime.js';
 import type { LifetimeDue, SocketWatch } from '../../../lib/core/lifetime/socket-watch.js';
 import { fakeClock, type FakeClock } from '../../support/fake-clock.js';
@@ -249,6 +252,18 @@ describe('SocketWatch', () => {
       expect(ends()).toEqual([]);
       pass(200);
       expect(ends()).toEqual(['silent']);
+    });
+
+    it('pings as often as it says, though answers may take longer (LT-04)', () => {
+      const { watch, socket } = watched({ pingIntervalMs: 1_000, pongTimeoutMs: 20_000 });
+      let pings = 0;
+      socket.transport.ping = (payload) => {
+        pings += 1;
+        watch.pong(payload);
+      };
+      watch.allowUntil(Infinity);
+      pass(20_000);
+      expect(pings).toBeGreaterThanOrEqual(20);
     });
 
     it('is not upset by a wall clock that is set (LT-01, LT-04)', () => {

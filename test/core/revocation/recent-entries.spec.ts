@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { RecentEntries } from '../../../lib/core/revocation/recent-entries.js';
-import { isLaterEntry, type RevocationEntry } from '../../../lib/core/revocation/revocation-log.js';
+import { isLaterEntry, UNLOGGED, type RevocationEntry } from '../../../lib/core/revocation/revocation-log.js';
 
 function entry(id: string, partition = '0'): RevocationEntry {
   const order = { kind: 'session', sessionId: 'session', userHash: 'user' } as const;
@@ -22,6 +22,14 @@ describe('RecentEntries', () => {
     for (const id of ['100-0', '102-0', '101-0']) recent.add(entry(id));
     expect(recent.after('0', '101-0')!.map(({ id }) => id)).toEqual(['102-0']);
     expect(recent.after('0', '100-0')!.map(({ id }) => id)).toEqual(['101-0', '102-0']);
+  });
+
+  it('leaves out what stands in no log: it concerns nobody who comes (SE-06)', () => {
+    const recent = new RecentEntries();
+    recent.add(entry('100-0', UNLOGGED));
+    recent.add(entry('101-0'));
+    expect(recent.after('0', '0-0')!.map(({ id }) => id)).toEqual(['101-0']);
+    expect(recent.after(UNLOGGED, '0-0')).toEqual([]);
   });
 
   it('answers nothing while nothing was added', () => {

@@ -462,7 +462,12 @@ describe('ConnectionService', () => {
       const byToken = openAlone({ tokenHash: 'token-1' });
       const byUser = openAlone({ userHash: core.hashOf('u2') });
       const other = openAlone({ userHash: core.hashOf('u3'), tokenHash: 'token-3' });
-      await append({ kind: 'token', tokenHash: 'token-1', userHash: core.hashOf('u1'), rememberMs: 3_600_000 });
+      await append({
+        kind: 'token',
+        tokenHash: 'token-1',
+        userHash: core.hashOf('u1'),
+        rememberMs: 3_600_000,
+      });
       await core.revocations.revoke({ user: 'u2' });
       expect(byToken.connection.isOpen && byUser.connection.isOpen).toBe(true);
       await core.advance(MINUTE_MS + 50);
@@ -474,7 +479,12 @@ describe('ConnectionService', () => {
     it('is found within a minute for the token of a connection whose session goes on (LT-05)', async () => {
       build({ wrapStores: deafStores().wrap });
       const { connection, closes } = await open(await login(), { tokenHash: 'token-1' });
-      await append({ kind: 'token', tokenHash: 'token-1', userHash: core.hashOf('u1'), rememberMs: 3_600_000 });
+      await append({
+        kind: 'token',
+        tokenHash: 'token-1',
+        userHash: core.hashOf('u1'),
+        rememberMs: 3_600_000,
+      });
       core.connections.mayReceive(connection);
       await core.advance(MINUTE_MS + 50);
       expect(closes).toMatchObject([{ code: 4410 }]);

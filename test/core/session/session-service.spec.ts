@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { SessionUnknown, TooManySessions } from '../../../lib/core/errors.js';
+import { SessionUnknown, StoreUnavailable, TooManySessions } from '../../../lib/core/errors.js';
 import { sessionIdOf } from '../../../lib/core/identifiers.js';
 import { coreHarness, type CoreHarness } from '../../support/core-harness.js';
 
@@ -165,6 +165,25 @@ describe('SessionService', () => {
       await core.revocations.revoke({ session: token });
       await expect(core.sessions.rotate(token)).rejects.toBeInstanceOf(SessionUnknown);
       expect(await core.sessions.list('u1')).toEqual([]);
+    });
+
+    it('needs nothing of the store any more once the session has its new token (CK-04)', async () => {
+      const { token, session } = await core.sessions.create({
+        userId: 'u1',
+        roles: ['member'],
+        data: 'phone',
+      });
+      const { append } = core.stores.revocations;
+      const { get } = core.stores.sessions;
+      core.stores.revocations.append = (order, reason) => {
+        core.stores.sessions.get = () => Promise.reject(new StoreUnavailable('away'));
+        return append.call(core.stores.revocations, order, reason);
+      };
+      const rotated = await core.sessions.rotate(token);
+      core.stores.sessions.get = get.bind(core.stores.sessions);
+      expect(rotated.session).toMatchObject({ ...session, id: rotated.session.id });
+      expect(await core.sessions.get(rotated.token)).toMatchObject({ id: rotated.session.id, data: 'phone' });
+      expect(await core.sessions.get(token)).toBeNull();
     });
 
     it('has one winner when a session is rotated twice at once', async () => {

@@ -166,6 +166,37 @@ describe('SharedLimiter', () => {
     });
   });
 
+  describe('for a caller that has looked before it asks', () => {
+    /** As a handshake does that needs no admission. */
+    const pass = async (node: SharedLimiter): Promise<RateDecision> => {
+      const decision = node.check('key');
+      return decision.allowed ? node.takeChecked('key') : decision;
+    };
+
+    it('counts each one at the store (TH-01)', async () => {
+      const [one, other] = [limiter(), limiter()];
+      expect((await allowedOf(5, () => pass(one))) + (await allowedOf(5, () => pass(other)))).toBe(8);
+      expect(asked.every(({ cost }) => cost === 1)).toBe(true);
+    });
+
+    it('counts each one once in the share of this node while the store is away (TH-09)', async () => {
+      failure = new StoreUnavailable('away');
+      const node = limiter();
+      expect(await allowedOf(50, () => pass(node))).toBe(2);
+      clock.advance(4_000);
+      expect(await allowedOf(50, () => pass(node))).toBe(1);
+      expect(told).toEqual([failure]);
+    });
+
+    it('remembers what was refused, and hides no fault', async () => {
+      const node = limiter();
+      await allowedOf(9, () => pass(node));
+      expect(node.check('key')).toEqual({ allowed: false, retryAfterMs: 1_000 });
+      failure = new TypeError('a bug');
+      await expect(limiter().takeChecked('other')).rejects.toBe(failure);
+    });
+  });
+
   describe('for a caller whose store decides as a part of something larger', () => {
     it('lets everything through of which nothing is known', async () => {
       const node = limiter();

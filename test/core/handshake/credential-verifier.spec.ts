@@ -1,0 +1,98 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { AttemptTimer } from '../../../lib/core/handshake/attempt-timer.js';
+import {
+  basisOfCookie,
+  CredentialVerifier,
+  userHashOfBasis,
+} from '../../../lib/core/handshake/credential-verifier.js';
+import { HandshakeAttempt } from '../../../lib/core/handshake/handshake-attempt.js';
+import { newSessionToken, newTicket, parseTicket, sessionIdOf } from '../../../lib/core/identifiers.js';
+import {
+  coreHarness,
+  GATEWAY_PATH,
+  gatewayPolicy,
+  HANDSHAKE,
+  refusalOf,
+  type CoreHarness,
+} from '../../support/core-harness.js';
+
+describe('CredentialVerifier', () => {
+  let core: CoreHarness;
+  let attempt: HandshakeAttempt;
+  let credentials: CredentialVerifier;
+  beforeEach(() => {
+    core = coreHarness();
+    attempt = new HandshakeAttempt();
+    attempt.gateway = gatewayPolicy();
+    attempt.handshake = HANDSHAKE;
+    const { verifier, userHashKey, wheel } = core;
+    credentials = new CredentialVerifier({ verifier, userHashKey, timer: new AttemptTimer(wheel, 5_000) });
+  });
+
+  const sessionIdFor = (user: string): string => sessionIdOf(newSessionToken(core.hashOf(user)))!;
+  const bearer = (facts: Parameters<CoreHarness['verifier']['mint']>[0] = {}) =>
+    credentials.verify(attempt, { kind: 'bearer', value: core.verifier.mint(facts) });
+
+  it('makes of a ticket what it is compared with', async () => {
+    const { ticket } = newTicket(core.hashOf('u1'));
+    attempt.sessionId = sessionIdFor('u1');
+    const { basis, credential } = await credentials.verify(attempt, { kind: 'ticket', value: ticket });
+    const { origin } = HANDSHAKE;
+    const { sessionId } = attempt;
+    const presented = { ...parseTicket(ticket), use: 'connect', origin, path: GATEWAY_PATH, sessionId };
+    expect({ basis, credential }).toEqual({
+      basis: { mode: 'ticket', ticket: presented },
+      credential: 'ticket',
+    });
+    expect(userHashOfBasis(basis)).toBe(core.hashOf('u1'));
+    expect(attempt.ticketHash).toBe(parseTicket(ticket)!.hash);
+  });
+
+  it('refuses a ticket that cannot be one, and asks nobody (TK-09)', async () => {
+    const work = credentials.verify(attempt, { kind: 'ticket', value: 'wst_short' });
+    expect(await refusalOf(work)).toMatchObject({ reason: 'ticket_malformed' });
+  });
+
+  it('makes a principal of a token, and a session of one that names it', async () => {
+    const alone = await bearer({ user: 'u1', jti: 'j' });
+    expect(alone.basis).toMatchObject({
+      mode: 'principal',
+      userHash: core.hashOf('u1'),
+      issuedAt: core.clock(),
+    });
+    const sid = sessionIdFor('u1');
+    expect((await bearer({ user: 'u1', sid })).basis).toMatchObject({ mode: 'session', sessionId: sid });
+  });
+
+  it.each([
+    ['a cookie of another user', () => ({ cookie: sessionIdFor('u2') }), 'credential_conflict'],
+    [
+      'a cookie of another session',
+      () => ({ cookie: sessionIdFor('u1'), sid: sessionIdFor('u1') }),
+      'credential_conflict',
+    ],
+    ['the session of another user', () => ({ sid: sessionIdFor('u2') }), 'session_of_another_user'],
+  ])('refuses a token beside %s', async (_, make, reason) => {
+    const { cookie, sid } = make() as { cookie?: string; sid?: string };
+    attempt.sessionId = cookie;
+    expect(await refusalOf(bearer({ user: 'u1', ...(sid ? { sid } : {}) }))).toMatchObject({ reason });
+  });
+
+  it('refuses every token where none can be verified', async () => {
+    const { userHashKey, wheel } = core;
+    const none = new CredentialVerifier({
+      verifier: undefined,
+      userHashKey,
+      timer: new AttemptTimer(wheel, 5_000),
+    });
+    const work = none.verify(attempt, { kind: 'bearer', value: 'any' });
+    expect(await refusalOf(work)).toMatchObject({ reason: 'credential_kind_not_accepted' });
+  });
+
+  it('takes a cookie by the session that it names', () => {
+    const sessionId = sessionIdFor('u1');
+    const { basis, credential } = basisOfCookie(sessionId);
+    expect(basis).toEqual({ mode: 'session', sessionId, userHash: core.hashOf('u1') });
+    expect([credential, userHashOfBasis(basis)]).toEqual(['cookie', core.hashOf('u1')]);
+  });
+});

@@ -1,0 +1,92 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { TokenRejected } from '../../../lib/core/errors.js';
+import type { VerifiedToken } from '../../../lib/core/handshake/token-verifier.js';
+import { VerifiedTokenCache } from '../../../lib/core/handshake/verified-token-cache.js';
+import { createPrincipal } from '../../../lib/core/principal.js';
+import { fakeClock, type FakeClock } from '../../support/fake-clock.js';
+
+describe('VerifiedTokenCache', () => {
+  let clock: FakeClock;
+  let asked: string[];
+  let expiresInMs: number;
+  const { signal } = new AbortController();
+
+  beforeEach(() => {
+    clock = fakeClock();
+    asked = [];
+    expiresInMs = 600_000;
+  });
+
+  function verified(token: string): VerifiedToken {
+    asked.push(token);
+    if (token.startsWith('bad')) throw new TokenRejected('signature');
+    return {
+      principal: createPrincipal({ id: token })!,
+      narrowing: undefined,
+      issuedAt: clock(),
+      expiresAt: clock() + expiresInMs,
+      issuer: 'issuer',
+      tokenId: undefined,
+      sessionId: undefined,
+    };
+  }
+
+  const cache = (maxTokens = 10): VerifiedTokenCache =>
+    new VerifiedTokenCache({ verify: verified }, clock, maxTokens);
+
+  it('verifies a token once', () => {
+    const tokens = cache();
+    const first = tokens.verify('t', signal);
+    expect(tokens.verify('t', signal)).toBe(first);
+    expect(asked).toEqual(['t']);
+  });
+
+  it('takes no variant of a token for it (JW-05)', () => {
+    const tokens = cache();
+    tokens.verify('t', signal);
+    for (const variant of ['t=', 't\n', 'T']) tokens.verify(variant, signal);
+    expect(asked).toHaveLength(4);
+  });
+
+  it('forgets a token when it expires, and after five minutes at the latest (JW-06)', () => {
+    const tokens = cache();
+    expiresInMs = 1_000;
+    tokens.verify('short', signal);
+    expiresInMs = 3_600_000;
+    tokens.verify('long', signal);
+    clock.advance(999);
+    tokens.verify('short', signal);
+    clock.advance(1);
+    tokens.verify('short', signal);
+    expect(asked).toEqual(['short', 'long', 'short']);
+    clock.advance(299_000);
+    tokens.verify('long', signal);
+    expect(asked.at(-1)).toBe('long');
+  });
+
+  it('remembers no refusal', () => {
+    const tokens = cache();
+    for (let tries = 0; tries < 3; tries += 1)
+      expect(() => tokens.verify('bad', signal)).toThrow(TokenRejected);
+    expect(asked).toHaveLength(3);
+    expect(tokens.size).toBe(0);
+  });
+
+  it('remembers what is verified later, and no rejection of it', async () => {
+    const tokens = new VerifiedTokenCache({ verify: async (token) => verified(token) }, clock, 10);
+    await tokens.verify('t', signal);
+    expect(tokens.verify('t', signal)).not.toBeInstanceOf(Promise);
+    await expect(tokens.verify('bad', signal)).rejects.toThrow(TokenRejected);
+    expect(tokens.size).toBe(1);
+  });
+
+  it('is bounded: the token that was used longest ago goes', () => {
+    const tokens = cache(3);
+    for (const token of ['a', 'b', 'c', 'a', 'd']) tokens.verify(token, signal);
+    expect(tokens.size).toBe(3);
+    tokens.verify('a', signal);
+    expect(asked).toEqual(['a', 'b', 'c', 'd']);
+    tokens.verify('b', signal);
+    expect(asked.at(-1)).toBe('b');
+  });
+});
