@@ -1,9 +1,12 @@
 import { defineConfig } from 'vitest/config';
 
-/** What starts several servers and waits for their failovers: run by `npm run test:failover`. */
+/** What starts several servers and waits for their failovers. */
 const SEVERAL_SERVERS = [
   'test/redis/redis-cluster.spec.ts',
+  'test/redis/redis-ioredis-5-cluster.spec.ts',
   'test/redis/redis-sentinel.spec.ts',
+  'test/e2e/redis-cluster.e2e-spec.ts',
+  'test/e2e/redis-sentinel.e2e-spec.ts',
   'test/fault/cluster.fault-spec.ts',
   'test/fault/node-death.fault-spec.ts',
   'test/fault/outage.fault-spec.ts',
@@ -30,6 +33,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.e2e-spec.ts', 'test/package/**/*.e2e-spec.ts'],
+          exclude: [...SEVERAL_SERVERS],
           setupFiles: ['test/support/setup.ts'],
           testTimeout: 30_000,
           hookTimeout: 30_000,
@@ -53,9 +57,13 @@ export default defineConfig({
           name: 'failover',
           include: [...SEVERAL_SERVERS],
           setupFiles: ['test/support/setup.ts'],
-          testTimeout: 90_000,
-          hookTimeout: 60_000,
-          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 90_000,
+          // When the others are done, and two at a time: most of it is waiting for servers to take each other for dead.
+          sequence: { groupOrder: 1 },
+          maxWorkers: 2,
+          // Servers that take each other for dead do so by the clock, and a machine may stand still.
+          retry: 1,
         },
       },
       {
@@ -66,6 +74,8 @@ export default defineConfig({
           setupFiles: ['test/support/setup.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+          // A browser is another's program, and has its own idea of time.
+          retry: 1,
         },
       },
     ],

@@ -21,6 +21,13 @@ export type { CredentialKind } from './core/handshake/credential-kind.js';
 export type { FirstMessageOptions } from './core/handshake/first-message-options.js';
 export type { BrowserRefusal, HandshakeOptions } from './core/handshake/handshake-options.js';
 export type { JwtAlgorithm, JwtKeyMaterial, JwtOptions } from './core/handshake/jwt-options.js';
+export type {
+  BasicOptions,
+  ClientCertificateOptions,
+  CredentialReader,
+  PrincipalAnswer,
+  ReadableHandshake,
+} from './core/handshake/own-credentials.js';
 export type { ProxyOptions } from './core/handshake/proxy-options.js';
 export type { LifetimeOptions } from './core/lifetime/lifetime-options.js';
 export type { ExceptionCode, ExceptionData } from './core/message/exception-frame.js';

@@ -83,7 +83,10 @@ function readRows() {
 /** Everything under test/, by path. */
 function readTests() {
   const files = readdirSync(join(ROOT, 'test'), { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && /\.(?:spec|e2e-spec|browser-spec|contract)\.ts$/.test(entry.name))
+    .filter(
+      (entry) =>
+        entry.isFile() && /\.(?:spec|e2e-spec|fault-spec|browser-spec|contract)\.ts$/.test(entry.name),
+    )
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name));
   return new Map(
     files.map((file) => [file.slice(ROOT.length + 1).replaceAll('\\', '/'), readFileSync(file, 'utf8')]),

@@ -1,18 +1,21 @@
 // Looks for what the tests need beyond npm: finds it on the PATH, installs it through apt where it may, or says how.
 import { execFileSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { delimiter, resolve } from 'node:path';
+
+/** The sample with two nodes starts a redis-server, whatever server the tests are to run on. */
+const servers = new Set(['redis-server', process.env.REDIS_SERVER ?? 'redis-server']);
 
 /** The programs, each with the Debian package that brings it. */
 const PROGRAMS = [
   { program: 'chromium', debianPackage: 'chromium' },
-  { program: 'redis-server', debianPackage: 'redis-server' },
+  ...[...servers].map((program) => ({ program, debianPackage: program })),
 ];
 
 const isOnPath = (program) =>
   (process.env.PATH ?? '').split(delimiter).some((folder) => {
     try {
-      accessSync(join(folder, program), constants.X_OK);
+      accessSync(resolve(folder, program), constants.X_OK);
       return true;
     } catch {
       return false;

@@ -82,6 +82,7 @@ export class Connection implements WatchedSocket {
   /** Unix ms at which it was admitted. */
   readonly openedAt: number;
   readonly #lifeEndsAt: number;
+  readonly #staleMsOf: (userHash: string) => number;
   #grant: Grant;
   #principal: Principal;
   #state: State = 'open';
@@ -101,11 +102,20 @@ export class Connection implements WatchedSocket {
   /**
    * @internal connections are made by a handshake
    * @param maxMs its longest life
+   * @param staleMsOf for how long nothing was heard of the revocations of a user
    */
-  constructor(id: string, handshake: Handshake, grant: Grant, now: number, maxMs = Infinity) {
+  constructor(
+    id: string,
+    handshake: Handshake,
+    grant: Grant,
+    now: number,
+    maxMs = Infinity,
+    staleMsOf: (userHash: string) => number = () => 0,
+  ) {
     this.id = id;
     this.handshake = handshake;
     this.#lifeEndsAt = now + maxMs;
+    this.#staleMsOf = staleMsOf;
     this.#grant = grant;
     this.#principal = grant.principal;
     this.openedAt = now;
@@ -130,6 +140,15 @@ export class Connection implements WatchedSocket {
   /** Unix ms at which the credential, the session or the longest life of a connection ends it. */
   get expiresAt(): number {
     return Math.min(this.#grant.expiresAt, this.#lifeEndsAt);
+  }
+
+  /**
+   * For how many milliseconds this node may have missed revocations of this user: at most about a second while the store is
+   * there, more and more while it is away, until `storeOutage.graceMs` ends the connection. A handler that must not act on
+   * old news asks before it does.
+   */
+  get staleMs(): number {
+    return this.#staleMsOf(this.#grant.userHash);
   }
 
   /** False from the moment in which it was decided that the connection ends. */

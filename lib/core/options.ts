@@ -21,6 +21,14 @@ import {
   type ResolvedHandshakeOptions,
 } from './handshake/handshake-options.js';
 import { parseHostEntry } from './handshake/host-policy.js';
+import {
+  resolveBasicOptions,
+  resolveClientCertificateOptions,
+  resolveReaders,
+  type BasicOptions,
+  type ClientCertificateOptions,
+  type CredentialReader,
+} from './handshake/own-credentials.js';
 import { resolveJwtOptions, type JwtOptions, type ResolvedJwtOptions } from './handshake/jwt-options.js';
 import { describeOriginProblem } from './handshake/origin-policy.js';
 import {
@@ -120,6 +128,12 @@ export interface WsAuthOptions {
   closeCodes?: CloseCodeScheme;
   /** Sessions and tickets live in the memory of this process: one node, gone at a restart. Say that this is meant. @default false */
   allowMemoryStoreInProduction?: boolean;
+  /** `Authorization: Basic`. Required when `credentials` lists `basic`. */
+  basic?: BasicOptions;
+  /** TLS client certificates. Required when `credentials` lists `client-certificate`. */
+  clientCertificate?: ClientCertificateOptions;
+  /** Ways of the application's own to prove who one is; `credentials` lists their kinds too. @default [] */
+  readers?: readonly CredentialReader[];
   cookie?: CookieOptions;
   handshake?: HandshakeOptions;
   ticket?: TicketOptions;
@@ -150,6 +164,9 @@ export interface ResolvedOptions {
   readonly principalIdPattern: RegExp;
   readonly closeCodes: CloseCodeScheme;
   readonly allowMemoryStoreInProduction: boolean;
+  readonly basic: BasicOptions | undefined;
+  readonly clientCertificate: ClientCertificateOptions | undefined;
+  readonly readers: readonly CredentialReader[];
   readonly cookie: ResolvedCookieOptions;
   readonly handshake: ResolvedHandshakeOptions;
   readonly ticket: ResolvedTicketOptions;
@@ -196,6 +213,9 @@ const TOP_LEVEL_KEYS = [
   'principalIdPattern',
   'closeCodes',
   'allowMemoryStoreInProduction',
+  'basic',
+  'clientCertificate',
+  'readers',
   'cookie',
   ...Object.keys(DEFAULT_OPTIONS),
 ];
@@ -216,7 +236,8 @@ export function resolveOptions(given: WsAuthOptions, environment: { production: 
   }
   problems.refuseUnknownKeys('', given, TOP_LEVEL_KEYS);
   const { production } = environment;
-  const credentials = resolveCredentials(given.credentials, problems);
+  const readers = resolveReaders(given.readers, problems);
+  const credentials = resolveCredentials(given.credentials, readers, problems);
   const resolved: ResolvedOptions = {
     origins: resolveOrigins(given.origins, problems, warnings),
     credentials,
@@ -241,6 +262,9 @@ export function resolveOptions(given: WsAuthOptions, environment: { production: 
       given.allowMemoryStoreInProduction,
       false,
     ),
+    basic: resolveBasicOptions(given.basic, problems),
+    clientCertificate: resolveClientCertificateOptions(given.clientCertificate, problems),
+    readers,
     cookie: resolveCookieOptions(given.cookie, production, problems, warnings),
     handshake: resolveHandshakeOptions(given.handshake, production, problems),
     ticket: resolveTicketOptions(given.ticket, problems),
@@ -267,6 +291,36 @@ function reportUnsafeCombinations(
 ): void {
   if (options.credentials.includes('bearer') && options.jwt.length === 0) {
     problems.report('option "jwt" is missing: "credentials" lists "bearer", so say how tokens are verified');
+  }
+  if (options.credentials.includes('basic') && !options.basic)
+    problems.report(
+      'option "basic" is missing: "credentials" lists "basic", so say how users and passwords are verified',
+    );
+  if (
+    options.basic?.tokenUser !== undefined &&
+    !options.basic.verify &&
+    options.jwt.length === 0 &&
+    !options.credentials.includes('ticket')
+  )
+    problems.report(
+      'option "basic.tokenUser" takes a token or a ticket as password: set "jwt", or list "ticket" in "credentials"',
+    );
+  if (options.credentials.includes('client-certificate') && !options.clientCertificate)
+    problems.report(
+      'option "clientCertificate" is missing: "credentials" lists "client-certificate", so say who a certificate is of',
+    );
+  for (const { kind } of options.readers) {
+    if (!options.credentials.includes(kind))
+      problems.report(
+        `option "readers" has a reader of "${kind}", which "credentials" does not list: add it there, or remove the reader`,
+      );
+  }
+  if (options.handshake.dangerouslyAllowTokenInUrl !== undefined) {
+    warnings.push(
+      `handshake.dangerouslyAllowTokenInUrl takes tokens from the query parameter "${options.handshake.dangerouslyAllowTokenInUrl}": every proxy before this node can log them; use tickets`,
+    );
+    if (options.jwt.length === 0)
+      problems.report('option "handshake.dangerouslyAllowTokenInUrl" needs "jwt"');
   }
   if (options.credentials.length === 1 && options.credentials[0] === 'first-message') {
     problems.report(
@@ -330,7 +384,12 @@ function resolveOrigins(given: unknown, problems: OptionProblems, warnings: stri
   return given.filter((entry) => typeof entry === 'string');
 }
 
-function resolveCredentials(given: unknown, problems: OptionProblems): readonly CredentialKind[] {
+function resolveCredentials(
+  given: unknown,
+  readers: readonly CredentialReader[],
+  problems: OptionProblems,
+): readonly CredentialKind[] {
+  const known: readonly string[] = [...CREDENTIAL_KINDS, ...readers.map(({ kind }) => kind)];
   if (!Array.isArray(given) || given.length === 0) {
     problems.report(
       'option "credentials" is missing: choose from "ticket", "bearer", "cookie", "first-message"; for browsers ' +
@@ -339,9 +398,9 @@ function resolveCredentials(given: unknown, problems: OptionProblems): readonly 
     return [];
   }
   for (const kind of given) {
-    if (CREDENTIAL_KINDS.includes(kind as CredentialKind)) continue;
+    if (known.includes(kind as string)) continue;
     problems.report(
-      `option "credentials" lists ${typeof kind === 'string' ? `"${kind}"` : describeType(kind)}: known are ${CREDENTIAL_KINDS.join(', ')}`,
+      `option "credentials" lists ${typeof kind === 'string' ? `"${kind}"` : describeType(kind)}: known are ${known.join(', ')}`,
     );
   }
   return [...new Set(given as CredentialKind[])];

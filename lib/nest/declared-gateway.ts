@@ -27,7 +27,8 @@ interface DeclaredMessages {
 /** A message handler as its decorators declare it. */
 export interface DeclaredHandler extends DeclaredMessages {
   readonly method: string;
-  readonly event: string;
+  /** A text, for all but parsers of the application's own. */
+  readonly event: unknown;
   readonly hasRoles: boolean;
   /** True when an interceptor stands between us and what the handler returns. */
   readonly isIntercepted: boolean;
@@ -80,7 +81,7 @@ export function describeGateway(gateway: Type): DeclaredGateway {
   for (const handler of handlers) {
     const { method, event, hasRoles } = handler;
     problems.push(...describeMessageProblems(handler, `${gateway.name}.${method}()`));
-    if (access === 'authenticated' && isReservedEvent(event)) {
+    if (access === 'authenticated' && typeof event === 'string' && isReservedEvent(event)) {
       problems.push(
         `${gateway.name}.${method}() handles "${event}": events that begin with "auth" belong to the library, choose another name`,
       );
@@ -137,7 +138,7 @@ function declaredMessages(target: object): DeclaredMessages {
 function messageHandlersOf(gateway: Type): DeclaredHandler[] {
   return handlerMethodsOf(gateway).map(({ name, handler }) => ({
     method: name,
-    event: String(Reflect.getMetadata(NEST.message, handler)),
+    event: Reflect.getMetadata(NEST.message, handler) as unknown,
     hasRoles: Reflect.hasMetadata(WS_AUTH_ROLES, handler),
     isIntercepted: isIntercepted(handler) || isIntercepted(gateway),
     ...declaredMessages(handler),

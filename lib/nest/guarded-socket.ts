@@ -51,7 +51,7 @@ export class GuardedSocket extends WebSocket implements ConnectionTransport {
   /** In place of a connection, on a public gateway. */
   publicConnection: PublicConnection | undefined;
   /** What has come in and waits for its handlers; made with the first frame. */
-  inbox: SocketInbox | undefined;
+  inbox: SocketInbox<GuardedSocket> | undefined;
   /** The handlers of the gateways that share this socket. */
   tables: readonly HandlerTable[] = NO_TABLES;
   readonly #rules: SocketRules<GuardedSocket>;

@@ -3,7 +3,7 @@ import type { Logger } from '@nestjs/common';
 import { CLOSE, type CloseCode } from '../core/close-code.js';
 import { mayBeAuthFrame } from '../core/handshake/auth-frame.js';
 import type { GatewayPolicy } from '../core/handshake/gateway-policy.js';
-import { isReservedEvent, readEnvelope, type Envelope } from '../core/message/envelope.js';
+import { isReservedEvent, readEnvelope } from '../core/message/envelope.js';
 import { exceptionFrame } from '../core/message/exception-frame.js';
 import { findStructureOffence, hasForbiddenKey, mayHoldForbiddenKey } from '../core/message/json-limits.js';
 import { endSocket } from './end-socket.js';
@@ -25,8 +25,8 @@ export interface MessageDispatcherOptions {
   readonly engine: WsAuthEngine;
   readonly policy: GatewayPolicy;
   readonly rules: PathRules;
-  /** The application's own; left out, frames are JSON text and binary ones are refused. */
-  readonly parser: MessageParser | undefined;
+  /** The application's own at this moment; without one, frames are JSON text and binary ones are refused. */
+  readonly parser: () => MessageParser | undefined;
   readonly logger: Logger;
 }
 
@@ -37,7 +37,7 @@ const INTERNAL_ERROR = exceptionFrame({ code: 'internal', message: 'internal err
 const FAREWELL_MS = 30_000;
 
 /** What a frame turns out to be. */
-type ReadFrame = Envelope | 'malformed' | 'dropped' | 'forbidden';
+type ReadFrame = { readonly event: unknown; readonly data: unknown } | 'malformed' | 'dropped' | 'forbidden';
 
 /**
  * Brings the messages of open sockets to their handlers: fence, budgets, parse, envelope, then in their turn the limits of
@@ -45,9 +45,9 @@ type ReadFrame = Envelope | 'malformed' | 'dropped' | 'forbidden';
  */
 export class MessageDispatcher implements SocketReceiver {
   readonly #engine: WsAuthEngine;
-  readonly #parser: MessageParser | undefined;
+  readonly #parser: () => MessageParser | undefined;
   readonly #logger: Logger;
-  readonly #inboxes: InboxContext;
+  readonly #inboxes: InboxContext<GuardedSocket>;
   readonly #refresh: SocketRefresh;
 
   constructor({ engine, policy, rules, parser, logger }: MessageDispatcherOptions) {
@@ -73,19 +73,22 @@ export class MessageDispatcher implements SocketReceiver {
     this.#take(socket, inbox, data, isBinary);
   }
 
-  #take(socket: GuardedSocket, inbox: SocketInbox, data: Buffer, isBinary: boolean): void {
+  #take(socket: GuardedSocket, inbox: SocketInbox<GuardedSocket>, data: Buffer, isBinary: boolean): void {
     const connection = socket[CONNECTION_KEY];
-    if (isBinary && !this.#parser) return this.#end(socket, CLOSE.unsupported, 'binary_frame');
-    const message = this.#parser ? this.#parse(this.#parser, data) : this.#readJson(data.toString('utf8'));
+    const parser = this.#parser();
+    if (isBinary && !parser) return this.#end(socket, CLOSE.unsupported, 'binary_frame');
+    const frame = isBinary ? data : data.toString('utf8');
+    const message = parser ? this.#parse(parser, frame) : this.#readJson(frame as string);
     if (message === 'dropped') return;
     if (message === 'forbidden') return this.#end(socket, CLOSE.badMessage, 'message_structure');
     if (message === 'malformed') return this.#refuseMalformed(socket, inbox, data, isBinary);
-    if (connection && isReservedEvent(message.event))
-      return this.#refresh.receive(socket, connection, inbox, message);
+    const { event } = message;
+    if (connection && typeof event === 'string' && isReservedEvent(event))
+      return this.#refresh.receive(socket, connection, inbox, { event, data: message.data });
     socket.emitToListeners(data, isBinary);
-    if (!hasHandler(socket, message.event))
+    if (!hasHandler(socket, event))
       return inbox.refuseMalformed('unknown_event', 'no handler for this event');
-    inbox.push({ event: message.event, data: message.data, bytes: data.length });
+    inbox.push({ event, data: message.data, bytes: data.length });
   }
 
   /** A frame that ws itself refused, such as one that is too big: it ends the socket, and its user is charged. */
@@ -103,7 +106,7 @@ export class MessageDispatcher implements SocketReceiver {
 
   closed(socket: GuardedSocket, code: number): void {
     const connection = socket[CONNECTION_KEY];
-    for (const subscription of [...socket.subscriptions]) subscription.unsubscribe();
+    for (const subscription of socket.subscriptions) subscription.unsubscribe();
     socket.inbox?.clear();
     if (connection) this.#engine.connections.closed(connection, code);
     if (socket.publicConnection) this.#engine.publicConnections.closed(socket.publicConnection);
@@ -121,10 +124,13 @@ export class MessageDispatcher implements SocketReceiver {
     return readEnvelope(parsed) ?? 'malformed';
   }
 
-  #parse(parser: MessageParser, data: Buffer): ReadFrame {
+  /** What an event may be is for the application's parser to say: with it, only what nobody handles is refused. */
+  #parse(parser: MessageParser, frame: string | Buffer): ReadFrame {
     try {
-      const message = parser(data);
-      return message ? (readEnvelope(message) ?? 'malformed') : 'dropped';
+      const message = parser(frame);
+      if (!message) return 'dropped';
+      const { event, data } = message;
+      return { event, data };
     } catch (error) {
       // The client's JSON may be anybody's; a parser of the application's own that throws is a bug to be told.
       this.#logger.error(error);
@@ -132,7 +138,12 @@ export class MessageDispatcher implements SocketReceiver {
     }
   }
 
-  #refuseMalformed(socket: GuardedSocket, inbox: SocketInbox, data: Buffer, isBinary: boolean): void {
+  #refuseMalformed(
+    socket: GuardedSocket,
+    inbox: SocketInbox<GuardedSocket>,
+    data: Buffer,
+    isBinary: boolean,
+  ): void {
     // Listeners are spared what may be a credential with a slip in it.
     if (!socket[CONNECTION_KEY] || !mayBeAuthFrame(data.toString('utf8')))
       socket.emitToListeners(data, isBinary);
@@ -160,10 +171,11 @@ export class MessageDispatcher implements SocketReceiver {
    * that is subscribed, not when it is complete. An interceptor makes an Observable of every handler, of which the first
    * value is what the handler returned.
    */
-  async #handle(socket: GuardedSocket, handler: BoundHandler, message: Envelope): Promise<void> {
+  async #handle(socket: GuardedSocket, handler: BoundHandler, message: QueuedMessage): Promise<void> {
     try {
       const result = await handler(message.data, message.event);
       if (!isObservable(result)) return this.#reply(socket, result);
+      if (socket.readyState !== socket.OPEN) return;
       const firstValue = this.#forward(socket, result);
       if (this.#inboxes.rules.byEvent.get(message.event)?.isIntercepted) await firstValue;
     } catch (error) {
@@ -196,7 +208,7 @@ export class MessageDispatcher implements SocketReceiver {
   }
 }
 
-function hasHandler(socket: GuardedSocket, event: string): boolean {
+function hasHandler(socket: GuardedSocket, event: unknown): boolean {
   for (const table of socket.tables) if (table.has(event)) return true;
   return false;
 }

@@ -18,7 +18,7 @@ export interface MessageRules {
 export interface PathRules {
   /** How many messages of one socket run at once. */
   readonly concurrency: number;
-  readonly byEvent: ReadonlyMap<string, MessageRules>;
+  readonly byEvent: ReadonlyMap<unknown, MessageRules>;
 }
 
 /** Defaults of the module. */
@@ -34,7 +34,7 @@ export interface ModuleRules {
  * is held against the rules of all of them, and the smallest concurrency counts.
  */
 export function resolvePathRules(gateways: readonly DeclaredGateway[], module: ModuleRules): PathRules {
-  const byEvent = new Map<string, MessageRules>();
+  const byEvent = new Map<unknown, MessageRules>();
   for (const gateway of gateways) {
     const ofGateway = namedRules(gateway.limits, gateway.name);
     for (const handler of gateway.handlers) {

@@ -1,12 +1,13 @@
 import type { IncomingMessage, Server as HttpServer } from 'node:http';
 import type { Socket } from 'node:net';
+import type { PeerCertificate, TLSSocket } from 'node:tls';
 import type { Handshake } from '../core/connection.js';
 import { canonicalIp, isLoopbackIp } from '../core/handshake/client-address.js';
 import type { RawUpgrade } from '../core/handshake/upgrade-request.js';
 
 /** What the core reads of an upgrade request. */
 export function rawUpgradeOf(request: IncomingMessage, boundToLoopback: boolean): RawUpgrade {
-  const socket = request.socket as Socket & { encrypted?: boolean };
+  const socket = request.socket as Socket & Partial<TLSSocket>;
   return {
     method: request.method,
     url: request.url,
@@ -17,7 +18,15 @@ export function rawUpgradeOf(request: IncomingMessage, boundToLoopback: boolean)
     remoteAddress: socket.remoteAddress,
     boundToLoopback,
     encrypted: socket.encrypted === true,
+    certificate: certificateOf(socket),
   };
+}
+
+/** Node has an empty one where the client sent none, and any at all where nobody has verified it. */
+function certificateOf(socket: Partial<TLSSocket>): PeerCertificate | undefined {
+  if (socket.authorized !== true) return undefined;
+  const certificate = socket.getPeerCertificate?.();
+  return certificate && Object.keys(certificate).length > 0 ? certificate : undefined;
 }
 
 /**

@@ -1,48 +1,58 @@
 import { CLOSE } from '../core/close-code.js';
 import { addressPrefix } from '../core/handshake/client-address.js';
-import { frame, type Envelope } from '../core/message/envelope.js';
+import { frame } from '../core/message/envelope.js';
 import { exceptionFrame } from '../core/message/exception-frame.js';
 import type { Deadline } from '../core/lifetime/deadline-wheel.js';
 import { MessageLine, type LineOwner } from '../core/message/message-line.js';
 import { MessageBudget } from '../core/throttle/message-budget.js';
 import type { RateAnswer, RateRefusal } from '../core/throttle/message-throttle.js';
-import { endSocket } from './end-socket.js';
-import type { GuardedSocket } from './guarded-socket.js';
+import { endSocket, type EndableSocket } from './end-socket.js';
 import type { PathRules } from './message-rules.js';
 import { CONNECTION_KEY } from './ws-auth.constants.js';
 import type { WsAuthEngine } from './ws-auth.engine.js';
 
 /** A message that waits for its turn. */
-export interface QueuedMessage extends Envelope {
+export interface QueuedMessage {
+  /** A text, unless a parser of the application's own makes something else of it. */
+  readonly event: unknown;
+  readonly data: unknown;
   /** Its size on the wire. */
   readonly bytes: number;
 }
 
-/** Calls the handlers of a message. Does not reject. */
-export type RunMessage = (socket: GuardedSocket, message: QueuedMessage) => Promise<void> | void;
+/** The socket of an inbox. */
+export interface InboxSocket extends EndableSocket {
+  send(text: string): void;
+  pause(): void;
+  resume(): void;
+  readonly isCongested: boolean;
+  whenDrained(callback: () => void): void;
+  releaseHeldClose(): void;
+}
 
 /** What the inboxes of one path have in common. */
-export interface InboxContext {
+export interface InboxContext<Socket extends InboxSocket> {
   readonly engine: WsAuthEngine;
   readonly rules: PathRules;
-  readonly run: RunMessage;
+  /** Calls the handlers of a message. Does not reject. */
+  readonly run: (socket: Socket, message: QueuedMessage) => Promise<void> | void;
 }
 
 /**
  * Between the frames of one socket and its handlers: what it may still send, what waits for its turn, and what happens to
  * who sends too much. Made with the first frame, so that a silent connection costs nothing.
  */
-export class SocketInbox implements LineOwner<QueuedMessage> {
-  readonly #context: InboxContext;
-  readonly #socket: GuardedSocket;
+export class SocketInbox<Socket extends InboxSocket = InboxSocket> implements LineOwner<QueuedMessage> {
+  readonly #context: InboxContext<Socket>;
+  readonly #socket: Socket;
   readonly #budget: MessageBudget;
   readonly #line: MessageLine<QueuedMessage>;
   /** Lines of handlers with a concurrency of their own, by event. */
-  #ownLines: Map<string, MessageLine<QueuedMessage>> | undefined;
+  #ownLines: Map<unknown, MessageLine<QueuedMessage>> | undefined;
   #fullLines = 0;
   #farewell: Deadline | undefined;
 
-  constructor(context: InboxContext, socket: GuardedSocket) {
+  constructor(context: InboxContext<Socket>, socket: Socket) {
     const { engine, rules } = context;
     this.#context = context;
     this.#socket = socket;
@@ -162,7 +172,7 @@ export class SocketInbox implements LineOwner<QueuedMessage> {
   }
 
   /** Tells the client to slow down, and after too many times ends the connection. */
-  #refuse(refusal: RateRefusal, event?: string): void {
+  #refuse(refusal: RateRefusal, event?: unknown): void {
     const { engine } = this.#context;
     if (this.#budget.isClean) this.#audit('excess_rate_limit_exceeded', `message_rate:${refusal.name}`);
     if (!this.#budget.takeViolation()) {
@@ -170,7 +180,7 @@ export class SocketInbox implements LineOwner<QueuedMessage> {
       endSocket(engine, this.#socket, ending);
       return;
     }
-    this.#socket.send(frame('rate', { event, ...refusal }));
+    this.#socket.send(frame('rate', { event: typeof event === 'string' ? event : undefined, ...refusal }));
   }
 
   #audit(event: 'input_validation_fail' | 'excess_rate_limit_exceeded', reasonCode: string): void {
@@ -182,7 +192,7 @@ export class SocketInbox implements LineOwner<QueuedMessage> {
     });
   }
 
-  #lineOf(event: string): MessageLine<QueuedMessage> {
+  #lineOf(event: unknown): MessageLine<QueuedMessage> {
     const concurrency = this.#context.rules.byEvent.get(event)?.concurrency;
     if (concurrency === undefined) return this.#line;
     let line = this.#ownLines?.get(event);

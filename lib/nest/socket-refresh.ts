@@ -1,14 +1,13 @@
 import { CLOSE } from '../core/close-code.js';
 import type { Connection } from '../core/connection.js';
 import { readCredentialData } from '../core/handshake/auth-frame.js';
-import type { PresentedCredential } from '../core/handshake/credential-reader.js';
+import type { PresentedToken } from '../core/handshake/credential-reader.js';
 import type { GatewayPolicy } from '../core/handshake/gateway-policy.js';
 import { HandshakeRefused } from '../core/handshake/refusal.js';
 import type { Envelope } from '../core/message/envelope.js';
 import { exceptionFrame } from '../core/message/exception-frame.js';
 import { authOkFrame } from './auth-ok-frame.js';
-import type { GuardedSocket } from './guarded-socket.js';
-import type { SocketInbox } from './socket-inbox.js';
+import type { InboxSocket, SocketInbox } from './socket-inbox.js';
 import type { WsAuthEngine } from './ws-auth.engine.js';
 
 /**
@@ -25,7 +24,12 @@ export class SocketRefresh {
     this.#policy = policy;
   }
 
-  receive(socket: GuardedSocket, connection: Connection, inbox: SocketInbox, message: Envelope): void {
+  receive(
+    socket: InboxSocket,
+    connection: Connection,
+    inbox: Pick<SocketInbox, 'refuseMalformed'>,
+    message: Envelope,
+  ): void {
     if (message.event !== 'auth' && message.event !== 'auth.refresh')
       return inbox.refuseMalformed('unknown_event', 'events that begin with "auth" are reserved');
     const read = readCredentialData(message.data);
@@ -35,11 +39,7 @@ export class SocketRefresh {
     void this.#refresh(socket, connection, read.credential);
   }
 
-  async #refresh(
-    socket: GuardedSocket,
-    connection: Connection,
-    credential: PresentedCredential,
-  ): Promise<void> {
+  async #refresh(socket: InboxSocket, connection: Connection, credential: PresentedToken): Promise<void> {
     try {
       await this.#engine.authenticator.refresh(connection, this.#policy, credential);
       connection.send(authOkFrame(connection, this.#engine.clock()));
@@ -55,7 +55,7 @@ export class SocketRefresh {
   }
 
   /** A bad credential ends the connection; a store that is away does not: the one it has is still good. */
-  #endRefused(socket: GuardedSocket, connection: Connection, error: unknown): void {
+  #endRefused(socket: InboxSocket, connection: Connection, error: unknown): void {
     if (error instanceof HandshakeRefused && error.refusal !== 'unavailable') {
       const close = error.close ?? CLOSE.unauthorized;
       this.#engine.connections.end(connection, { close, reason: error.reason });

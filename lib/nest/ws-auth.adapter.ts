@@ -61,7 +61,7 @@ interface Port {
 export class WsAuthAdapter extends WsAdapter {
   readonly #modules: ModulesContainer;
   readonly #config: ApplicationConfig;
-  readonly #parser: MessageParser | undefined;
+  #parser: MessageParser | undefined;
   readonly #ports = new Map<number, Port>();
   readonly #dispatchLogger = new Logger('WsAuth');
   #engine: WsAuthEngine | undefined;
@@ -114,12 +114,17 @@ export class WsAuthAdapter extends WsAdapter {
         throttle: engine.throttle.moduleRules,
         isIntercepted: hasGlobalInterceptors(this.#config),
       }),
-      parser: this.#parser,
+      parser: () => this.#parser,
       logger: this.#dispatchLogger,
     });
     listener.add({ server, policy: guarded.policy, receiver });
     engine.markServed(guarded);
     return server;
+  }
+
+  /** Takes a parser of your own from now on, as in Nest's `WsAdapter`. */
+  override setMessageParser(parser: MessageParser): void {
+    this.#parser = parser;
   }
 
   /** Keeps the handlers of a gateway with the socket; frames come to them through the dispatcher. */

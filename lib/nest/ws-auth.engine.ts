@@ -257,9 +257,10 @@ export class WsAuthEngine {
     this.wheel.schedule(FRESHNESS_CHECK_MS, () => {
       if (this.#isStopped) return;
       this.#watchFreshness();
-      const staleMs = this.clock() - this.stores.freshAt;
-      if (staleMs <= this.options.storeOutage.graceMs) return;
+      const { graceMs } = this.options.storeOutage;
+      if (this.clock() - this.stores.freshAt <= graceMs) return;
       for (const connection of this.connections.local()) {
+        if (connection.staleMs <= graceMs) continue;
         const retryAfterMs = Math.random() * OUTAGE_RETRY_MS;
         this.connections.end(connection, { close: CLOSE.tryLater, reason: 'store_outage', retryAfterMs });
       }

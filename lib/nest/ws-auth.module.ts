@@ -45,8 +45,9 @@ export class WsAuthModule
     await this.#engine.start();
   }
 
-  beforeApplicationShutdown(): void {
-    this.#engine.drain();
+  /** Spreads the closes, and holds back what shuts down later until they are done. */
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.#engine.drain();
   }
 
   async onApplicationShutdown(): Promise<void> {

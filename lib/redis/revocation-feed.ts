@@ -138,7 +138,8 @@ export class RevocationFeed {
   async #subscribe(): Promise<void> {
     const { subscriber } = this.#redis.clients;
     const channels = [this.#redis.keys.entries, this.#redis.keys.acknowledgements(this.#redis.node)];
-    await subscriber.call('SUBSCRIBE', ...channels);
+    // In small letters: by this name ioredis 5 knows that more than one answer comes.
+    await subscriber.call('subscribe', ...channels);
     this.#isSubscribed = true;
     await this.#catchUpAll();
   }
@@ -203,7 +204,7 @@ export class RevocationFeed {
       setTimeout(() => reject(new Error('the subscriber does not answer')), PING_TIMEOUT_MS).unref();
     });
     try {
-      await Promise.race([subscriber.call('PING'), timeout]);
+      await Promise.race([subscriber.call('ping'), timeout]);
     } catch {
       if (this.#isStopped) return;
       const { stream } = subscriber as { stream?: { destroy(): void } };

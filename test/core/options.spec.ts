@@ -72,6 +72,9 @@ describe('resolveOptions', () => {
         principalIdPattern: /^[\x21-\x7e]{1,128}$/,
         closeCodes: 'project',
         allowMemoryStoreInProduction: false,
+        basic: undefined,
+        clientCertificate: undefined,
+        readers: [],
         cookie: { name: 'sid', secure: 'auto', sameSite: 'strict', partitioned: false },
         handshake: {
           missingOrigin: 'explicit',
@@ -85,6 +88,7 @@ describe('resolveOptions', () => {
           refuseBrowsersWith: 'close-code',
           protocols: [],
           foreignPaths: [],
+          dangerouslyAllowTokenInUrl: undefined,
           connectRate: { limit: 600, windowMs: 60_000, burst: 200 },
         },
         ticket: { ttlMs: 30_000, maxOutstanding: 20, maxPerMinute: 60, requiresCookie: false },
@@ -424,8 +428,10 @@ describe('resolveOptions', () => {
     });
 
     it('are of the known kinds', () => {
-      const known = 'known are ticket, bearer, cookie, first-message';
-      expect(CREDENTIAL_KINDS.join(', ')).toBe('ticket, bearer, cookie, first-message');
+      const known = 'known are ticket, bearer, cookie, basic, client-certificate, first-message';
+      expect(CREDENTIAL_KINDS.join(', ')).toBe(
+        'ticket, bearer, cookie, basic, client-certificate, first-message',
+      );
       expect(problemsOf({ credentials: ['ticket', 'tickets'] })).toEqual([
         `option "credentials" lists "tickets": ${known}`,
       ]);

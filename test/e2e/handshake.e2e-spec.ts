@@ -867,14 +867,14 @@ describe('extensions', () => {
     'that are hostile harm nobody where compression is on: %s is %s (HS-12)',
     async (extensions, outcome) => {
       @WsAuth()
-      @WebSocketGateway({ path: '/ws', perMessageDeflate: true } as object)
+      @WebSocketGateway({ path: '/ws' })
       class DeflateGateway {
         @SubscribeMessage('echo')
         echo() {
           return { event: 'echo' };
         }
       }
-      const test = await boot({ gateways: [DeflateGateway] });
+      const test = await boot({ gateways: [DeflateGateway], options: { message: { compression: true } } });
       const headers = { 'Sec-WebSocket-Extensions': extensions };
       const client = await RawClient.open(test.port, withBearer(test, headers));
       if (outcome === 'refused') await expectRefusal(client, 'malformed_handshake');

@@ -110,6 +110,34 @@ describe('the connect rate of two nodes on one Redis', () => {
     monitor.disconnect();
   });
 
+  it('is that of a source, and not of whom it claims to be: a thousand bad credentials block nobody else (TH-09)', async () => {
+    for (const node of nodes) await node.close();
+    const proxy = { trusted: ['127.0.0.1'] };
+    nodes = await startNodes({ server, redisPrefix }, { proxy });
+    const [node] = nodes;
+    const { session } = await node!.sessions.create({ userId: 'ada' });
+    const { ticket } = await node!.tickets.issue({ session: session.id });
+    const from = (address: string, of: string): Promise<RawClient> =>
+      RawClient.open(node!.port, { target: `/ws?ticket=${of}`, headers: { 'X-Forwarded-For': address } });
+    const statuses = new Map<number, number>();
+    for (let wave = 0; wave < 40; wave += 1) {
+      const guesses = Array.from({ length: 25 }, async () => {
+        // The user's own hash, and a secret that was never given out.
+        const guess = `${ticket.slice(0, ticket.indexOf('.') + 1)}${randomBytes(32).toString('base64url')}`;
+        const client = await from('203.0.113.7', guess);
+        const { status } = await client.response();
+        client.destroy();
+        statuses.set(status, (statuses.get(status) ?? 0) + 1);
+      });
+      await Promise.all(guesses);
+    }
+    expect([...statuses.keys()].toSorted()).toEqual([401, 429]);
+    expect(statuses.get(401)).toBe(RATE.burst);
+    const owner = await from('198.51.100.9', ticket);
+    clients.push(owner);
+    expect((await owner.response()).status).toBe(101);
+  });
+
   it('leaves no key without a time to live but the log, the list of nodes and the number of partitions (TH-09)', async () => {
     await burst();
     const [node] = nodes;

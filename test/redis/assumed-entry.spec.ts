@@ -11,7 +11,7 @@ const everyone = { kind: 'everyone', issuedBefore: undefined } as const;
 const redis = {
   serverTime: (local: number) => local + 10_000,
   latestServerTime: (local: number) => local + 10_300,
-} as RedisConnection;
+} as unknown as RedisConnection;
 
 const fence = (order: RevocationOrder) => fenceEntry(redis, order, 'test', '7', NOW);
 

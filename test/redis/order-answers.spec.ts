@@ -14,6 +14,16 @@ describe('OrderAnswers', () => {
     expect(await result).toEqual({ sockets: 5, nodes: 2, pending: 0 });
   });
 
+  it('adds what was hit on this node before the store was asked (SE-01)', async () => {
+    const answers = new OrderAnswers();
+    answers.open('n', 4);
+    answers.expect('n', nodes('a', 'b'));
+    const result = answers.collect('n', 10_000);
+    answers.note('n', 'a', 0);
+    answers.note('n', 'b', 3);
+    expect(await result).toEqual({ sockets: 7, nodes: 2, pending: 0 });
+  });
+
   it('counts an answer that is faster than the reply of the store (SE-01)', async () => {
     const answers = new OrderAnswers();
     answers.open('n');

@@ -8,7 +8,13 @@ import { RedisStores } from '../../lib/redis/redis-stores.js';
 import { describeConnectionRegistry } from '../contract/connection-registry.contract.js';
 import { describeRevocationLog } from '../contract/revocation-log.contract.js';
 import { describeSessionStore } from '../contract/session-store.contract.js';
-import { hear, newUserHash, revokeUser, type StoresUnderTest } from '../contract/store-harness.js';
+import {
+  createSession,
+  hear,
+  newUserHash,
+  revokeUser,
+  type StoresUnderTest,
+} from '../contract/store-harness.js';
 import { describeThrottleStore } from '../contract/throttle-store.contract.js';
 import { describeTicketStore } from '../contract/ticket-store.contract.js';
 import { eventually } from '../support/eventually.js';
@@ -17,6 +23,7 @@ import { startRedis, type RedisServer } from '../support/redis-server.js';
 
 /** The lines of the guide: what is shown there is what is tested here. */
 const RULES = readRules(/```text\nACL SETUSER ws-auth ([^`]+)```/);
+const NAMING_RULES = readRules(/From there on add `([^`]+)`/);
 const CLUSTER_RULES = readRules(/On a cluster add `([^`]+)`/);
 const PASSWORD = 'a-password-of-the-test';
 const CREDENTIALS = { username: 'ws-auth', password: PASSWORD };
@@ -37,6 +44,8 @@ async function admit({ port }: RedisServer, rules: readonly string[]): Promise<R
   const client = new Redis(port, '127.0.0.1');
   const own = rules.map((rule) => (rule.startsWith('>') ? `>${PASSWORD}` : rule));
   await client.call('ACL', 'SETUSER', 'ws-auth', ...own);
+  // A server that does not know the command refuses the rule.
+  await client.call('ACL', 'SETUSER', 'ws-auth', ...NAMING_RULES).catch(() => {});
   return client;
 }
 
@@ -89,6 +98,18 @@ describe('the ACL line of the guide', () => {
     const used = new Set([...stats.matchAll(/^cmdstat_([^:]+):/gm)].map(([, command]) => command!));
     const granted = RULES.filter((rule) => rule.startsWith('+')).map((rule) => rule.slice(1));
     expect(granted.filter((command) => !used.has(command))).toEqual([]);
+  });
+
+  it('is enough for a node that may not tell its name (RD-03)', async () => {
+    await admin.call('ACL', 'SETUSER', 'ws-auth', '-client');
+    const client = new Redis(loginAt(server));
+    await expect(client.call('CLIENT', 'SETINFO', 'LIB-NAME', 'test')).rejects.toThrow();
+    client.disconnect();
+    const under = await makeStores();
+    const session = await createSession(under, newUserHash());
+    expect(await under.stores.sessions.get([session.id])).toMatchObject([{ id: session.id }]);
+    await under.stop();
+    await admin.call('ACL', 'LOG', 'RESET');
   });
 
   it.each([

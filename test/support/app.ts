@@ -5,6 +5,7 @@ import {
   type INestApplication,
   type LoggerService,
   type ModuleMetadata,
+  type NestApplicationOptions,
   type Type,
 } from '@nestjs/common';
 import { type AbstractHttpAdapter, NestFactory } from '@nestjs/core';
@@ -94,6 +95,8 @@ export interface TestAppParts {
   options?: Partial<WsAuthOptions> & WsAuthExtras;
   adapter?: WsAuthAdapterOptions;
   module?: ModuleMetadata;
+  /** Keys and certificates of a server that speaks TLS. */
+  https?: NestApplicationOptions['httpsOptions'];
   /** The HTTP framework; left out, Express. */
   http?: AbstractHttpAdapter;
   /** What takes the place of the real clock, stores or verifier. */
@@ -132,7 +135,7 @@ export async function startApp(parts: TestAppParts): Promise<TestApp> {
     imports: [withEngineParts(WsAuthModule.forRoot(options), parts.engine), ...(parts.module?.imports ?? [])],
     providers: [...parts.gateways, ...(parts.module?.providers ?? [])],
   };
-  const settings = { logger, abortOnError: false };
+  const settings = { logger, abortOnError: false, httpsOptions: parts.https };
   const app = parts.http
     ? await NestFactory.create(module, parts.http, settings)
     : await NestFactory.create(module, settings);

@@ -288,6 +288,7 @@ export function rawUpgrade(init: UpgradeInit = {}): RawUpgrade {
     remoteAddress: 'remoteAddress' in init ? init.remoteAddress : '203.0.113.7',
     boundToLoopback: init.boundToLoopback ?? false,
     encrypted: init.encrypted ?? true,
+    certificate: undefined,
   };
 }
 

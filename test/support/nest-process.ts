@@ -46,7 +46,7 @@ export class NestProcess {
     return this.#ask('measure');
   }
 
-  /** Sends so many messages of so many bytes to every client, a few in each turn. */
+  /** Sends so many messages of so many bytes to every client, as fast as the fastest reads. */
   async broadcast(event: string, count: number, bytes: number): Promise<Measure> {
     return this.#ask(['broadcast', event, count, bytes]);
   }

@@ -684,13 +684,14 @@ export const GLOBAL_CASES: readonly ParityCase[] = [
     name: 'APP_GUARD, APP_INTERCEPTOR and APP_PIPE run for gateways, APP_FILTER does not',
     gateway: echoing([]),
     module: (log) => ({ providers: notingProviders(log) }),
-    send: [
-      ['echo', 'a'],
-      ['echo', 'shut'],
-      ['echo', 'bad'],
-    ],
+    drive: async (client) => {
+      for (const [index, data] of ['a', 'shut', 'bad'].entries()) {
+        client.send(['echo', data]);
+        await client.until(index + 1);
+      }
+    },
     expect: [{ event: 'echo', data: 'A', isMapped: true }, EXCEPTION, EXCEPTION],
-    anyOrder: true,
+    log: ['guard ws', 'interceptor', 'pipe', 'handled', 'guard ws', 'guard ws', 'interceptor', 'pipe'],
   },
   {
     name: 'app.useGlobalGuards(), useGlobalInterceptors(), useGlobalPipes() and useGlobalFilters()',
@@ -708,11 +709,12 @@ export const GLOBAL_CASES: readonly ParityCase[] = [
       });
       app.useGlobalFilters(new EverythingFilter());
     },
-    send: [
-      ['echo', 1],
-      ['echo', 'bad'],
-    ],
+    drive: async (client) => {
+      client.send(['echo', 1]);
+      await client.until(1);
+      client.send(['echo', 'bad']);
+    },
     expect: [{ event: 'echo', data: 1, isMapped: true }, EXCEPTION],
-    anyOrder: true,
+    log: ['guard ws', 'handled', 'guard ws'],
   },
 ];

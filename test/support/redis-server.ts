@@ -66,6 +66,7 @@ async function startOn(port: number, args: readonly string[]): Promise<RedisServ
 /** Resolves when the server has printed that it is ready. */
 export async function startServer(args: readonly string[], ready: string): Promise<ChildProcess> {
   const child = spawn(SERVER_PROGRAM, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  endWithThisProcess(child);
   let printed = '';
   await new Promise<void>((resolve, reject) => {
     child.once('error', () =>
@@ -82,6 +83,26 @@ export async function startServer(args: readonly string[], ready: string): Promi
     });
   });
   return child;
+}
+
+const living = new Set<ChildProcess>();
+
+/** A test whose set-up fails never comes to stop what it has started. A worker is ended by a signal. */
+function endWithThisProcess(child: ChildProcess): void {
+  if (living.size === 0) process.on('exit', killLiving).on('SIGTERM', exit);
+  living.add(child);
+  child.once('exit', () => {
+    living.delete(child);
+    if (living.size === 0) process.off('exit', killLiving).off('SIGTERM', exit);
+  });
+}
+
+function killLiving(): void {
+  for (const child of living) child.kill('SIGKILL');
+}
+
+function exit(): void {
+  process.exit();
 }
 
 /** Kills a server, and removes what it has left. */

@@ -7,8 +7,14 @@ import { HandshakeRefused, retryLater } from './refusal.js';
 /** A credential is missing or bad; the challenge tells the two apart. */
 export function unauthorized(attempt: HandshakeAttempt, reason: string): HandshakeRefused {
   return new HandshakeRefused('unauthorized', reason, {
-    headers: { 'WWW-Authenticate': bearerChallenge(attempt.hasPresented) },
+    headers: { 'WWW-Authenticate': challengeOf(attempt) },
   });
+}
+
+/** RFC 6750 §3 and, where the gateway takes it, RFC 7617 §2.1: the one that makes a browser send user and password. */
+export function challengeOf({ hasPresented, gateway }: HandshakeAttempt): string | readonly string[] {
+  const bearer = bearerChallenge(hasPresented);
+  return gateway?.credentials.has('basic') ? [bearer, 'Basic realm="ws", charset="UTF-8"'] : bearer;
 }
 
 /** A good credential, but somebody else's. */

@@ -1,10 +1,10 @@
 import { isReservedEvent, readEnvelope } from '../message/envelope.js';
-import type { PresentedCredential } from './credential-reader.js';
+import type { PresentedToken } from './credential-reader.js';
 import { MAX_TOKEN_LENGTH } from './credential-reader.js';
 
 /** What the first frame of a socket is. */
 export type AuthFrame =
-  | { readonly kind: 'credential'; readonly credential: PresentedCredential }
+  | { readonly kind: 'credential'; readonly credential: PresentedToken }
   /** Not the frame that was asked for. */
   | { readonly kind: 'other_event' }
   /** Not a message at all, or an auth frame that does not hold exactly one credential. */

@@ -1,12 +1,30 @@
+import type { PeerCertificate } from 'node:tls';
+import { isBasic, readBasic, type BasicCredential } from './basic-credential.js';
+import type { CredentialReader } from './own-credentials.js';
 import { HandshakeRefused } from './refusal.js';
 import type { UpgradeRequest } from './upgrade-request.js';
 
 /** The subprotocol every client of this library may offer, and the only one chosen where the application has none. */
 export const WS_AUTH_PROTOCOL = 'ws-auth.v1';
 
-/** The one explicit credential of a handshake, as presented: nothing about it is verified yet. */
-export type PresentedCredential =
+/** A ticket or a token, as presented: nothing about it is verified yet. */
+export type PresentedToken =
   { readonly kind: 'ticket'; readonly value: string } | { readonly kind: 'bearer'; readonly value: string };
+
+/** The one credential of a handshake, as presented: nothing about it is verified yet. */
+export type PresentedCredential =
+  | PresentedToken
+  | { readonly kind: 'basic'; readonly value: BasicCredential }
+  | { readonly kind: 'client-certificate'; readonly value: PeerCertificate }
+  | { readonly kind: 'own'; readonly reader: CredentialReader; readonly value: unknown };
+
+/** What a gateway reads besides tickets and tokens. */
+export interface ReaderSettings {
+  /** The gateway takes Basic, from a browser too. */
+  readonly takesBasic: boolean;
+  /** The query parameter in which a token may stand, which is dangerous, or none. */
+  readonly tokenParameter: string | undefined;
+}
 
 const TICKET_PROTOCOL = 'ticket.ws-auth.';
 const BEARER_PROTOCOL = 'base64url.bearer.ws-auth.';
@@ -25,11 +43,15 @@ export const MAX_TOKEN_LENGTH = 8_192;
  * @returns `null` when the request has none
  * @throws {HandshakeRefused} 400 for two credentials or a token in the URL, 401 for one that is malformed
  */
-export function readCredential(request: UpgradeRequest): PresentedCredential | null {
+export function readCredential(
+  request: UpgradeRequest,
+  settings: ReaderSettings,
+): PresentedCredential | null {
   const found: PresentedCredential[] = [];
-  const parameters = readQuery(request.query);
-  if (parameters.token) throw new HandshakeRefused('credential_in_url', 'credential_in_url');
+  const parameters = readQuery(request.query, settings.tokenParameter);
+  if (parameters.hasToken) throw new HandshakeRefused('credential_in_url', 'credential_in_url');
   for (const value of parameters.tickets) found.push({ kind: 'ticket', value });
+  for (const value of parameters.tokens) found.push({ kind: 'bearer', value: readUrlToken(value) });
   for (const protocol of request.protocols) {
     if (protocol.startsWith(TICKET_PROTOCOL)) {
       found.push({ kind: 'ticket', value: protocol.slice(TICKET_PROTOCOL.length) });
@@ -37,7 +59,7 @@ export function readCredential(request: UpgradeRequest): PresentedCredential | n
       found.push({ kind: 'bearer', value: decodeToken(protocol.slice(BEARER_PROTOCOL.length)) });
     }
   }
-  const fromHeader = readAuthorization(request);
+  const fromHeader = readAuthorization(request, settings.takesBasic, found.length > 0);
   if (fromHeader) found.push(fromHeader);
   if (found.length > 1) throw new HandshakeRefused('multiple_credentials', 'multiple_credentials');
   return found[0] ?? null;
@@ -48,12 +70,19 @@ export function carriesCredential(protocol: string): boolean {
   return protocol.startsWith(TICKET_PROTOCOL) || protocol.startsWith(BEARER_PROTOCOL);
 }
 
-/** The query without the parameters that carry a credential: what the application and the log may see. */
-export function stripCredentials(query: string): string {
+/**
+ * The query without the parameters that carry a credential: what the application and the log may see.
+ *
+ * @param further names of the application's own, in lower case
+ */
+export function stripCredentials(query: string, further: ReadonlySet<string>): string {
   if (query === '') return query;
   return query
     .split('&')
-    .filter((pair) => !isCredentialParameter(parameterName(pair)))
+    .filter((pair) => {
+      const name = parameterName(pair);
+      return !isCredentialParameter(name) && !further.has(name);
+    })
     .join('&');
 }
 
@@ -61,12 +90,21 @@ export function stripCredentials(query: string): string {
  * RFC 6750 §2.1: the scheme in any case, one space, b64token.
  *
  * Browsers add `Authorization: Basic` of an earlier success to every handshake of that origin: beside an Origin it is
- * ambient, and no credential.
+ * ambient, and a credential only where the gateway takes it and there is no other.
  */
-function readAuthorization(request: UpgradeRequest): PresentedCredential | null {
+function readAuthorization(
+  request: UpgradeRequest,
+  takesBasic: boolean,
+  hasOther: boolean,
+): PresentedCredential | null {
   const header = request.authorization;
   if (header === undefined) return null;
-  if (isAmbientBasic(request)) return null;
+  if (isAmbientBasic(request) && (!takesBasic || hasOther)) return null;
+  if (takesBasic && isBasic(header)) {
+    const value = readBasic(header);
+    if (!value) throw unauthorized('basic_syntax');
+    return { kind: 'basic', value };
+  }
   if (header.length > MAX_TOKEN_LENGTH + 'bearer '.length) throw unauthorized('bearer_too_long');
   const match = BEARER.exec(header);
   if (!match) throw unauthorized('authorization_syntax');
@@ -75,7 +113,7 @@ function readAuthorization(request: UpgradeRequest): PresentedCredential | null 
 
 /** True for what a browser adds by itself after one success with Basic. */
 export function isAmbientBasic({ authorization, origin }: UpgradeRequest): boolean {
-  return origin !== undefined && authorization !== undefined && /^basic /i.test(authorization);
+  return origin !== undefined && authorization !== undefined && isBasic(authorization);
 }
 
 function decodeToken(encoded: string): string {
@@ -100,15 +138,28 @@ export function bearerChallenge(presented: boolean): string {
   return presented ? 'Bearer realm="ws", error="invalid_token"' : 'Bearer realm="ws"';
 }
 
-function readQuery(query: string): { tickets: string[]; token: boolean } {
+function readQuery(
+  query: string,
+  tokenParameter: string | undefined,
+): { tickets: string[]; tokens: string[]; hasToken: boolean } {
   const tickets: string[] = [];
-  let token = false;
+  const tokens: string[] = [];
+  let hasToken = false;
   for (const pair of query === '' ? [] : query.split('&')) {
     const name = parameterName(pair);
-    if (name === TICKET_PARAMETER) tickets.push(pair.slice(pair.indexOf('=') + 1));
-    else if (isCredentialParameter(name)) token = true;
+    const value = pair.slice(pair.indexOf('=') + 1);
+    if (name === TICKET_PARAMETER) tickets.push(value);
+    else if (name === tokenParameter) tokens.push(value);
+    else if (isCredentialParameter(name)) hasToken = true;
   }
-  return { tickets, token };
+  return { tickets, tokens, hasToken };
+}
+
+/** The characters of a JWT need no escape: what has one is none. */
+function readUrlToken(value: string): string {
+  if (value.length > MAX_TOKEN_LENGTH || !BEARER.test(`Bearer ${value}`))
+    throw unauthorized('url_token_syntax');
+  return value;
 }
 
 /**

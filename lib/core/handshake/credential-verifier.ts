@@ -1,41 +1,144 @@
 import type { KeyObject } from 'node:crypto';
+import type { Clock } from '../clock.js';
+import { createPrincipal } from '../principal.js';
+import type { FailureLimiter } from '../throttle/failure-limiter.js';
 import { parseTicket, tokenHashOf, userHashOf, userHashOfSession } from '../identifiers.js';
 import type { AdmissionBasis } from '../session/connection-registry.js';
 import type { PresentedTicket } from '../ticket/ticket-store.js';
+import type { PeerCertificate } from 'node:tls';
 import { identitySwitch, unauthorized } from './attempt-refusals.js';
+import type { CredentialKind } from './credential-kind.js';
 import type { AttemptTimer } from './attempt-timer.js';
-import type { PresentedCredential } from './credential-reader.js';
+import type { BasicCredential } from './basic-credential.js';
+import type { PresentedCredential, PresentedToken } from './credential-reader.js';
 import type { HandshakeAttempt } from './handshake-attempt.js';
+import type { BasicOptions, ClientCertificateOptions, PrincipalAnswer } from './own-credentials.js';
+import { HandshakeRefused } from './refusal.js';
 import type { TokenVerifier, VerifiedToken } from './token-verifier.js';
 
 /** A credential that is good as far as this node can tell, and by what the store is to admit it. */
 export interface VerifiedBasis {
   readonly basis: AdmissionBasis;
-  readonly credential: 'ticket' | 'bearer' | 'cookie';
+  readonly credential: CredentialKind;
   readonly token?: VerifiedToken;
+  /** Unix ms at which it was proved, for credentials that do not say so themselves. */
+  readonly provedAt?: number;
+  /** Unix ms at which it ends, for the same. */
+  readonly endsAt?: number;
+}
+
+/** What the verifier is built from. */
+export interface CredentialVerifierOptions {
+  readonly verifier: TokenVerifier | undefined;
+  readonly basic: BasicOptions | undefined;
+  readonly clientCertificate: ClientCertificateOptions | undefined;
+  readonly principalIdPattern: RegExp;
+  readonly failures: FailureLimiter;
+  readonly userHashKey: KeyObject;
+  readonly timer: AttemptTimer;
+  readonly clock: Clock;
 }
 
 /** Makes of a credential that was presented a basis for its admission. Whether that lives, the store will say. */
 export class CredentialVerifier {
+  readonly #options: CredentialVerifierOptions;
   readonly #verifier: TokenVerifier | undefined;
   readonly #userHashKey: KeyObject;
   readonly #timer: AttemptTimer;
 
-  constructor(options: { verifier: TokenVerifier | undefined; userHashKey: KeyObject; timer: AttemptTimer }) {
+  constructor(options: CredentialVerifierOptions) {
+    this.#options = options;
     this.#verifier = options.verifier;
     this.#userHashKey = options.userHashKey;
     this.#timer = options.timer;
   }
 
   /**
-   * @throws {HandshakeRefused} `unauthorized` for a bad credential
+   * @throws {HandshakeRefused} `unauthorized` for a bad credential, `rate_limited` for one guess too many
    * @throws {TokenRejected} by the verifier
    */
   async verify(attempt: HandshakeAttempt, credential: PresentedCredential): Promise<VerifiedBasis> {
+    switch (credential.kind) {
+      case 'ticket':
+      case 'bearer':
+        return this.#verifyToken(attempt, credential);
+      case 'basic':
+        return this.#verifyBasic(attempt, credential.value);
+      case 'client-certificate':
+        return this.#verifyCertificate(attempt, credential.value);
+      case 'own': {
+        const { reader, value } = credential;
+        const verify = (): PrincipalAnswer => reader.verify(value, attempt.signal, attempt.handshake!);
+        return this.#guess(attempt, reader.kind, reader.kind, verify);
+      }
+    }
+  }
+
+  async #verifyToken(attempt: HandshakeAttempt, credential: PresentedToken): Promise<VerifiedBasis> {
     if (credential.kind === 'bearer') return this.#verifyBearer(attempt, credential.value);
     return {
       basis: { mode: 'ticket', ticket: this.#readTicket(attempt, credential.value) },
       credential: 'ticket',
+    };
+  }
+
+  async #verifyBasic(attempt: HandshakeAttempt, { user, password }: BasicCredential): Promise<VerifiedBasis> {
+    const { basic } = this.#options;
+    if (basic?.tokenUser !== undefined && user === basic.tokenUser) {
+      const kind = password.startsWith('wst_') ? 'ticket' : 'bearer';
+      return { ...(await this.#verifyToken(attempt, { kind, value: password })), credential: 'basic' };
+    }
+    const verify = basic?.verify;
+    if (!verify) throw unauthorized(attempt, 'basic_user_unknown');
+    return this.#guess(attempt, 'basic', user, () => verify(user, password, attempt.handshake!));
+  }
+
+  /** A certificate cannot be guessed: TLS has seen that its key is there. */
+  async #verifyCertificate(attempt: HandshakeAttempt, certificate: PeerCertificate): Promise<VerifiedBasis> {
+    const ask = this.#options.clientCertificate?.principal;
+    const init = await this.#answerOf(attempt, () => ask?.(certificate, attempt.handshake!) ?? null);
+    const endsAt = Date.parse(certificate.valid_to);
+    const basis = this.#basisOf(attempt, 'client-certificate', init);
+    return Number.isNaN(endsAt) ? basis : { ...basis, endsAt };
+  }
+
+  /** Verifies what could be guessed: after too many failures of this address nobody looks at it any more. */
+  async #guess(
+    attempt: HandshakeAttempt,
+    kind: CredentialKind,
+    claim: string,
+    verify: () => PrincipalAnswer,
+  ): Promise<VerifiedBasis> {
+    const { failures } = this.#options;
+    const { prefix } = attempt.address!;
+    const retryAfterMs = await this.#timer.wait(attempt, failures.waitMs(prefix, claim));
+    if (retryAfterMs > 0) throw new HandshakeRefused('rate_limited', 'too_many_failures', { retryAfterMs });
+    const init = await this.#answerOf(attempt, verify);
+    try {
+      return this.#basisOf(attempt, kind, init);
+    } catch (error) {
+      await this.#timer.wait(attempt, failures.note(prefix, claim));
+      throw error;
+    }
+  }
+
+  async #answerOf(attempt: HandshakeAttempt, ask: () => PrincipalAnswer): Promise<unknown> {
+    const answer = ask();
+    return answer instanceof Promise ? this.#timer.wait(attempt, answer) : answer;
+  }
+
+  #basisOf(attempt: HandshakeAttempt, credential: CredentialKind, init: unknown): VerifiedBasis {
+    const principal = init === null ? null : createPrincipal(init, this.#options.principalIdPattern);
+    if (!principal) throw unauthorized(attempt, `${credential}_refused`);
+    attempt.principalId = principal.id;
+    const userHash = userHashOf(this.#userHashKey, principal.id);
+    if (attempt.sessionId !== undefined && userHashOfSession(attempt.sessionId) !== userHash)
+      throw unauthorized(attempt, 'credential_conflict');
+    const provedAt = this.#options.clock();
+    return {
+      basis: { mode: 'principal', principal, userHash, issuedAt: provedAt, tokenHash: undefined },
+      credential,
+      provedAt,
     };
   }
 

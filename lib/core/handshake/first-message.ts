@@ -4,7 +4,7 @@ import type { Deadline, DeadlineWheel } from '../lifetime/deadline-wheel.js';
 import { frame } from '../message/envelope.js';
 import type { FirstMessageOptions } from './first-message-options.js';
 import { isReservedFrame, readAuthFrame } from './auth-frame.js';
-import type { PresentedCredential } from './credential-reader.js';
+import type { PresentedToken } from './credential-reader.js';
 import { HandshakeRefused } from './refusal.js';
 
 /** A frame as it came off the wire. */
@@ -35,7 +35,7 @@ type State = 'waiting' | 'verifying' | 'over';
 export class FirstMessageGate {
   readonly #options: Required<FirstMessageOptions>;
   readonly #socket: FirstMessageSocket;
-  readonly #authenticate: (credential: PresentedCredential) => Promise<Connection>;
+  readonly #authenticate: (credential: PresentedToken) => Promise<Connection>;
   readonly #acceptedKinds: readonly string[];
   readonly #wheel: DeadlineWheel;
   #deadline: Deadline | undefined;
@@ -49,7 +49,7 @@ export class FirstMessageGate {
     acceptedKinds: readonly ('ticket' | 'bearer')[];
     socket: FirstMessageSocket;
     wheel: DeadlineWheel;
-    authenticate: (credential: PresentedCredential) => Promise<Connection>;
+    authenticate: (credential: PresentedToken) => Promise<Connection>;
   }) {
     this.#options = parts.options;
     this.#socket = parts.socket;
@@ -100,7 +100,7 @@ export class FirstMessageGate {
     void this.#verify(auth.credential);
   }
 
-  async #verify(credential: PresentedCredential): Promise<void> {
+  async #verify(credential: PresentedToken): Promise<void> {
     let connection: Connection;
     try {
       connection = await this.#authenticate(credential);

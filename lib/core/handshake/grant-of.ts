@@ -8,7 +8,7 @@ export function grantOf(admitted: Admitted, verified: VerifiedBasis, credential:
   const { session, ticket, userHash } = admitted;
   const { token } = verified;
   const narrowing: Narrowing | undefined = ticket ? ticket.narrowing : token?.narrowing;
-  const ends = [session?.absoluteEndsAt, token?.expiresAt, ticket?.token?.expiresAt];
+  const ends = [session?.absoluteEndsAt, token?.expiresAt, ticket?.token?.expiresAt, verified.endsAt];
   const { basis } = verified;
   return {
     principal: narrowPrincipal(admitted.principal, narrowing),
@@ -17,7 +17,8 @@ export function grantOf(admitted: Admitted, verified: VerifiedBasis, credential:
     session,
     narrowing,
     tokenHash: basis.mode === 'ticket' ? ticket?.token?.hash : basis.tokenHash,
-    authenticatedAt: session?.authenticatedAt ?? ticket?.authenticatedAt ?? token?.issuedAt ?? 0,
+    authenticatedAt:
+      session?.authenticatedAt ?? ticket?.authenticatedAt ?? token?.issuedAt ?? verified.provedAt ?? 0,
     expiresAt: Math.min(...ends.filter((end) => end !== undefined)),
   };
 }

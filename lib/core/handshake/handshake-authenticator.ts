@@ -11,6 +11,7 @@ import type { Admitted } from '../session/connection-registry.js';
 import type { ConnectionService } from '../session/connection-service.js';
 import type { SessionCookie } from '../session/session-cookie.js';
 import type { Stores } from '../stores.js';
+import { FailureLimiter } from '../throttle/failure-limiter.js';
 import { PlaceCounter } from '../throttle/place-counter.js';
 import type { KeyObject } from 'node:crypto';
 import { Admission } from './admission.js';
@@ -24,8 +25,10 @@ import {
   stripCredentials,
   WS_AUTH_PROTOCOL,
   type PresentedCredential,
+  type PresentedToken,
 } from './credential-reader.js';
 import { ConnectRate } from './connect-rate.js';
+import type { CredentialKind } from './credential-kind.js';
 import {
   basisOfCookie,
   CredentialVerifier,
@@ -36,6 +39,7 @@ import type { GatewayLookup, GatewayPolicy } from './gateway-policy.js';
 import { grantOf } from './grant-of.js';
 import { HandshakeAttempt } from './handshake-attempt.js';
 import { HostPolicy, isLoopbackHost } from './host-policy.js';
+import type { CredentialReader } from './own-credentials.js';
 import { HandshakeRefused, retryLater } from './refusal.js';
 import type { TokenVerifier } from './token-verifier.js';
 import { readUpgradeRequest, type RawUpgrade, type UpgradeRequest } from './upgrade-request.js';
@@ -82,6 +86,8 @@ export class HandshakeAuthenticator {
   readonly #addresses: ClientAddressReader;
   readonly #hosts: HostPolicy;
   readonly #connectRate: ConnectRate;
+  /** Query parameters that carry a credential, besides the library's own. */
+  readonly #secretParameters: ReadonlySet<string>;
   readonly #pending: PlaceCounter;
   readonly #waiting: PlaceCounter;
   #state: NodeState;
@@ -102,7 +108,28 @@ export class HandshakeAuthenticator {
     });
     this.#timer = new AttemptTimer(parts.wheel, options.handshake.verifyTimeoutMs);
     const { verifier, userHashKey } = parts;
-    this.#credentials = new CredentialVerifier({ verifier, userHashKey, timer: this.#timer });
+    const { basic, clientCertificate, principalIdPattern, storeOutage } = options;
+    this.#credentials = new CredentialVerifier({
+      verifier,
+      basic,
+      clientCertificate,
+      principalIdPattern,
+      failures: new FailureLimiter({
+        store: parts.stores.throttle,
+        expectedNodes: storeOutage.expectedNodes,
+        clock: parts.monotonic,
+        onAway: parts.onStoreAway ?? (() => {}),
+      }),
+      userHashKey,
+      timer: this.#timer,
+      clock: parts.clock,
+    });
+    this.#secretParameters = new Set(
+      [
+        options.handshake.dangerouslyAllowTokenInUrl,
+        ...options.readers.flatMap(({ parameters }) => parameters),
+      ].flatMap((name) => name?.toLowerCase() ?? []),
+    );
     this.#admission = new Admission({
       options,
       registry: parts.stores.connections,
@@ -146,7 +173,7 @@ export class HandshakeAuthenticator {
       this.#checkHost(request, raw);
       const gateway = (attempt.gateway = this.#findGateway(request, lookup));
       this.#checkTransport(attempt, raw);
-      this.#checkOrigin(attempt, request, gateway);
+      this.#checkOrigin(attempt, request, gateway, raw);
       this.#connectRate.check(attempt);
       attempt.handshake = this.#describe(attempt, request, gateway, raw);
       if (gateway.access === 'public') return await this.#acceptPublic(attempt);
@@ -161,10 +188,7 @@ export class HandshakeAuthenticator {
    *
    * @throws {HandshakeRefused} and nothing else
    */
-  async authenticateFirstMessage(
-    attempt: HandshakeAttempt,
-    credential: PresentedCredential,
-  ): Promise<Connection> {
+  async authenticateFirstMessage(attempt: HandshakeAttempt, credential: PresentedToken): Promise<Connection> {
     try {
       attempt.hasPresented = true;
       return await this.#admitCredential(attempt, credential, 'first-message');
@@ -179,11 +203,7 @@ export class HandshakeAuthenticator {
    * @throws {HandshakeRefused} `forbidden` for another principal, `unauthorized` for a bad credential, `unavailable` when
    * nobody can tell; the caller decides what that means for the connection
    */
-  async refresh(
-    connection: Connection,
-    gateway: GatewayPolicy,
-    credential: PresentedCredential,
-  ): Promise<void> {
+  async refresh(connection: Connection, gateway: GatewayPolicy, credential: PresentedToken): Promise<void> {
     const attempt = HandshakeAttempt.ofConnection(connection, gateway);
     attempt.method = `refresh ${credential.kind}`;
     attempt.hasPresented = true;
@@ -225,6 +245,8 @@ export class HandshakeAuthenticator {
   /** True when this refusal goes to a browser that can be told by a close code. */
   refusesByCloseCode(attempt: HandshakeAttempt, refusal: HandshakeRefused): boolean {
     if (!refusal.close || attempt.gateway?.refuseBrowsersWith !== 'close-code') return false;
+    // A browser sends user and password of the URL only after a 401 that asks for them.
+    if (attempt.gateway.credentials.has('basic')) return false;
     return attempt.isFromAllowedOrigin && attempt.request?.authorization === undefined;
   }
 
@@ -302,7 +324,12 @@ export class HandshakeAuthenticator {
   }
 
   /** RFC 6455 §10.2; a missing Origin is no browser's, and an empty one is nobody's. */
-  #checkOrigin(attempt: HandshakeAttempt, request: UpgradeRequest, gateway: GatewayPolicy): void {
+  #checkOrigin(
+    attempt: HandshakeAttempt,
+    request: UpgradeRequest,
+    gateway: GatewayPolicy,
+    raw: RawUpgrade,
+  ): void {
     const { origin } = request;
     if (origin !== undefined) {
       if (!gateway.origins.allows(origin))
@@ -316,6 +343,8 @@ export class HandshakeAuthenticator {
       throw new HandshakeRefused('origin_not_allowed', 'origin_missing_beside_cookie');
     if (gateway.access === 'public' || gateway.credentials.has('first-message')) return;
     if (request.authorization !== undefined || offersTicket(request)) return;
+    if (raw.certificate && gateway.credentials.has('client-certificate')) return;
+    if (this.#options.readers.some(({ kind, ambient }) => !ambient && gateway.credentials.has(kind))) return;
     throw new HandshakeRefused('origin_not_allowed', 'origin_missing');
   }
 
@@ -329,7 +358,7 @@ export class HandshakeAuthenticator {
     return Object.freeze({
       correlationId: attempt.correlationId,
       path: request.path,
-      query: stripCredentials(request.query),
+      query: stripCredentials(request.query, this.#secretParameters),
       origin: request.origin,
       host: request.host.port === undefined ? request.host.name : `${request.host.name}:${request.host.port}`,
       address: address.ip,
@@ -352,13 +381,13 @@ export class HandshakeAuthenticator {
     gateway: GatewayPolicy,
     raw: RawUpgrade,
   ): Promise<HandshakeDecision> {
-    const credential = this.#readExplicitCredential(attempt, request, gateway);
+    const credential = this.#readCredential(attempt, request, gateway, raw);
     const cookieSession = this.#readCookieSession(attempt, request, raw);
     attempt.sessionId = cookieSession;
     if (credential)
       return {
         kind: 'accept',
-        connection: await this.#admitCredential(attempt, credential, credential.kind),
+        connection: await this.#admitCredential(attempt, credential, kindOf(credential)),
       };
     if (cookieSession && gateway.credentials.has('cookie')) {
       const connection = await this.#admitCookie(attempt, cookieSession);
@@ -375,19 +404,42 @@ export class HandshakeAuthenticator {
     return { kind: 'wait' };
   }
 
+  #readCredential(
+    attempt: HandshakeAttempt,
+    request: UpgradeRequest,
+    gateway: GatewayPolicy,
+    raw: RawUpgrade,
+  ): PresentedCredential | null {
+    const credential = this.#readExplicitCredential(attempt, request, gateway) ?? certificateOf(gateway, raw);
+    if (!credential) return null;
+    attempt.method = kindOf(credential);
+    attempt.hasPresented = true;
+    if (!gateway.credentials.has(attempt.method)) throw unauthorized(attempt, 'credential_kind_not_accepted');
+    if (credential.kind === 'basic') this.#checkBasicTransport(attempt, request, raw);
+    return credential;
+  }
+
   #readExplicitCredential(
     attempt: HandshakeAttempt,
     request: UpgradeRequest,
     gateway: GatewayPolicy,
   ): PresentedCredential | null {
-    const credential = readCredential(request);
-    if (isAmbientBasic(request)) this.#auditIgnored(attempt, 'ambient_basic_ignored');
-    if (!credential) return null;
-    attempt.method = credential.kind;
-    attempt.hasPresented = true;
-    if (!gateway.credentials.has(credential.kind))
-      throw unauthorized(attempt, 'credential_kind_not_accepted');
-    return credential;
+    const takesBasic = gateway.credentials.has('basic');
+    const tokenParameter = this.#options.handshake.dangerouslyAllowTokenInUrl;
+    const builtIn = readCredential(request, { takesBasic, tokenParameter });
+    if (isAmbientBasic(request) && builtIn?.kind !== 'basic')
+      this.#auditIgnored(attempt, 'ambient_basic_ignored');
+    const own = readOwnCredential(attempt, request, gateway, this.#options.readers);
+    if (builtIn && own) throw new HandshakeRefused('multiple_credentials', 'multiple_credentials');
+    return builtIn ?? own;
+  }
+
+  /** A password goes over TLS; on loopback, and outside production, the network is this machine. */
+  #checkBasicTransport(attempt: HandshakeAttempt, request: UpgradeRequest, raw: RawUpgrade): void {
+    if (raw.encrypted || attempt.address!.forwardedSecure) return;
+    const isLocal = isLoopbackIp(attempt.address!.ip) && isLoopbackHost(request.host);
+    if (isLocal && !this.#options.production) return;
+    throw new HandshakeRefused('insecure_transport', 'basic_without_tls');
   }
 
   /** The session that the cookie names by its form; whether it lives, the store will say. */
@@ -412,7 +464,7 @@ export class HandshakeAuthenticator {
   async #admitCredential(
     attempt: HandshakeAttempt,
     credential: PresentedCredential,
-    kind: 'ticket' | 'bearer' | 'first-message',
+    kind: CredentialKind,
   ): Promise<Connection> {
     attempt.method = kind === 'first-message' ? `first-message ${credential.kind}` : kind;
     const verified = await this.#credentials.verify(attempt, credential);
@@ -484,6 +536,45 @@ function chooseProtocol(offered: readonly string[], spoken: readonly string[]): 
   );
   if (chosen === undefined) throw new HandshakeRefused('subprotocol_required', 'no_common_subprotocol');
   return chosen;
+}
+
+function kindOf(credential: PresentedCredential): CredentialKind {
+  return credential.kind === 'own' ? credential.reader.kind : credential.kind;
+}
+
+/** Browsers send it by themselves, so it counts where nothing else was presented. */
+function certificateOf(gateway: GatewayPolicy, { certificate }: RawUpgrade): PresentedCredential | null {
+  if (!certificate || !gateway.credentials.has('client-certificate')) return null;
+  return { kind: 'client-certificate', value: certificate };
+}
+
+/** Asks the readers of the application's own. @throws {HandshakeRefused} 400 when two find something, 401 when one throws */
+function readOwnCredential(
+  attempt: HandshakeAttempt,
+  request: UpgradeRequest,
+  gateway: GatewayPolicy,
+  readers: readonly CredentialReader[],
+): PresentedCredential | null {
+  const found: PresentedCredential[] = [];
+  for (const reader of readers) {
+    if (!gateway.credentials.has(reader.kind)) continue;
+    if (reader.ambient && request.origin === undefined) continue;
+    const value = readBy(attempt, request, reader);
+    if (value !== null && value !== undefined) found.push({ kind: 'own', reader, value });
+  }
+  if (found.length > 1) throw new HandshakeRefused('multiple_credentials', 'multiple_credentials');
+  return found[0] ?? null;
+}
+
+function readBy(attempt: HandshakeAttempt, request: UpgradeRequest, reader: CredentialReader): unknown {
+  const { headers, query: rawQuery } = request;
+  try {
+    return reader.read({ ...attempt.handshake!, headers, rawQuery });
+  } catch {
+    attempt.method = reader.kind;
+    attempt.hasPresented = true;
+    throw unauthorized(attempt, `${reader.kind}_unreadable`);
+  }
 }
 
 function offersTicket(request: UpgradeRequest): boolean {

@@ -1,4 +1,4 @@
-import type { OptionProblems } from '../option-rules.js';
+import { describeValue, type OptionProblems } from '../option-rules.js';
 import {
   count,
   defaultsOf,
@@ -9,6 +9,7 @@ import {
   oneOf,
   resolveGroup,
   strings,
+  type OptionSpec,
   type OptionSpecs,
   type OptionValues,
 } from '../option-spec.js';
@@ -49,6 +50,12 @@ export interface HandshakeOptions {
   protocols?: readonly string[];
   /** Paths whose upgrades belong to other listeners on the same server, such as `/graphql`. @default [] */
   foreignPaths?: readonly string[];
+  /**
+   * A query parameter in which old clients may send a bearer token. URLs are logged by every proxy on the way: tickets are
+   * what this is for. The value is cut out of the URL here.
+   * @default none: a token in the URL is refused
+   */
+  dangerouslyAllowTokenInUrl?: string;
   /** New connections of one address prefix: on this node, and on all nodes that share a store. */
   connectRate?: {
     /** Connections in a window. @default 600 */
@@ -72,6 +79,7 @@ const SPECS = {
   refuseBrowsersWith: oneOf(['close-code', 'http-status'], 'close-code'),
   protocols: strings(isSubprotocol, 'subprotocol names that carry no credential'),
   foreignPaths: strings(isPath, 'paths that begin with "/"'),
+  dangerouslyAllowTokenInUrl: parameterName(),
   connectRate: group({ limit: count(600), windowMs: durationMs(60_000), burst: count(200) }),
 } satisfies OptionSpecs<HandshakeOptions>;
 
@@ -94,6 +102,23 @@ export function resolveHandshakeOptions(
     verifyTimeoutMs: isGiven(given, 'verifyTimeoutMs')
       ? resolved.verifyTimeoutMs
       : Math.min(resolved.verifyTimeoutMs, resolved.timeoutMs),
+  };
+}
+
+function parameterName(): OptionSpec<string | undefined> {
+  return {
+    fallback: undefined,
+    resolve: (path, given, problems) => {
+      if (
+        given === undefined ||
+        (typeof given === 'string' && /^[a-z][a-z0-9_]{0,31}$/.test(given) && given !== 'ticket')
+      )
+        return given;
+      problems.report(
+        `option "${path}" must be the name of a query parameter, of small letters, digits and "_" and not "ticket", received ${describeValue(given)}`,
+      );
+      return undefined;
+    },
   };
 }
 

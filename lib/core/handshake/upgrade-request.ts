@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import type { PeerCertificate } from 'node:tls';
 import { HandshakeRefused } from './refusal.js';
 import { parseHost, type HostName } from './host-policy.js';
 
@@ -14,6 +15,8 @@ export interface RawUpgrade {
   /** True when the server listens on loopback only, so that no proxy or name server stands before it on purpose. */
   readonly boundToLoopback: boolean;
   readonly encrypted: boolean;
+  /** The TLS client certificate, where there is one and TLS has verified it. */
+  readonly certificate: PeerCertificate | undefined;
 }
 
 /** The facts of a well-formed upgrade request, each read once. */
@@ -26,6 +29,7 @@ export interface UpgradeRequest {
   readonly origin: string | undefined;
   readonly authorization: string | undefined;
   readonly cookie: string | undefined;
+  readonly headers: IncomingHttpHeaders;
   /** The offered subprotocols, in the client's order; those that carry a credential included. */
   readonly protocols: readonly string[];
 }
@@ -86,6 +90,7 @@ export function readUpgradeRequest(raw: RawUpgrade, maxHeaders: number): Upgrade
     origin: headers.origin,
     authorization: headers.authorization,
     cookie: headers.cookie,
+    headers,
     protocols: readProtocols(headers['sec-websocket-protocol']),
   };
 }

@@ -49,6 +49,8 @@ export class ConnectionService implements WatchOwner<Connection> {
   readonly #closer = new PacedCloser();
   readonly #activity: SessionActivity;
   readonly #revalidation: Revalidation;
+  readonly #staleMsOf = (userHash: string): number =>
+    Math.max(0, this.#options.clock() - this.#options.stores.freshAtOf(userHash));
   /** A connection that nobody has been told of yet: ended now, it is a handshake that is refused, and no close. */
   #opening: Connection | undefined;
 
@@ -105,7 +107,7 @@ export class ConnectionService implements WatchOwner<Connection> {
     idleLeftMs: number | undefined,
   ): Connection {
     const { clock, lifetime } = this.#options;
-    const connection = new Connection(id, handshake, grant, clock(), lifetime.maxMs);
+    const connection = new Connection(id, handshake, grant, clock(), lifetime.maxMs, this.#staleMsOf);
     this.#table.add(connection);
     connection.watch = lifetime.watch(connection, this);
     this.#allow(connection, idleLeftMs);

@@ -83,13 +83,13 @@ export class GcraLimiter {
     return ALLOWED;
   }
 
-  /** Counts as much of `wanted` as the rate allows. */
+  /** Counts as much of `wanted` as the rate allows. With 0 it counts nothing, and tells the wait for the next one. */
   takeUpTo(key: string, now: number, wanted: number): RateLease {
     const wholeAt = this.#wholeAt.get(key) ?? 0;
     const taken = Math.min(wanted, this.#gcra.remaining(wholeAt, now));
     const next = taken > 0 ? this.#gcra.next(wholeAt, now, taken) : wholeAt;
     if (taken > 0) this.#keep(key, next);
-    if (taken === wanted) return { taken, retryAfterMs: 0 };
+    if (taken === wanted && wanted > 0) return { taken, retryAfterMs: 0 };
     return { taken, retryAfterMs: this.#gcra.waitMs(this.#gcra.next(next, now, 1), now) };
   }
 

@@ -55,6 +55,22 @@ export class SharedLimiter {
     return decision ?? this.#ownShare.take(key, this.#options.clock(), cost);
   }
 
+  /** How long a key must wait for its next one, on all nodes; 0 when it may come now. Counts nothing. */
+  async peek(key: string): Promise<number> {
+    const blocked = this.#blockOf(key);
+    if (blocked) return blocked.retryAfterMs;
+    const { store, rate, clock } = this.#options;
+    try {
+      const { retryAfterMs } = await store.takeUpTo(key, rate, 0);
+      this.noteAnswer(key, { allowed: retryAfterMs === 0, retryAfterMs });
+      return retryAfterMs;
+    } catch (error) {
+      if (!(error instanceof StoreUnavailable)) throw error;
+      this.noteAway(error);
+      return this.#ownShare.takeUpTo(key, clock(), 0).retryAfterMs;
+    }
+  }
+
   /** Counts one of a key that {@link check} has let through in this turn: what that has counted is not counted again. */
   async takeChecked(key: string): Promise<RateDecision> {
     const isCounted = this.#isAway;

@@ -4,7 +4,8 @@ import { Gcra, type Rate } from './gcra.js';
 
 /** A message, as a limit sees it. */
 export interface ThrottledMessage {
-  readonly event: string;
+  /** A text, unless a parser of the application's own makes something else of it. */
+  readonly event: unknown;
   readonly data: unknown;
 }
 

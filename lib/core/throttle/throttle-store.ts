@@ -16,6 +16,7 @@ export interface ThrottleStore {
 
   /**
    * Counts as much of `wanted` as the rate allows, in one step: a node takes in advance what it may then give out by itself.
+   * With 0 it counts nothing, and tells how long to wait for the next one.
    *
    * @param key of {@link throttleKey}
    * @throws {StoreUnavailable} when nobody can tell

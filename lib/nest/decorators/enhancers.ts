@@ -6,7 +6,8 @@ import { NEST } from '../ws-auth.constants.js';
  * runs before the application's, and the application's filters are asked before ours.
  */
 export function prependEnhancer(key: string, enhancer: unknown, target: object): void {
-  const others = (Reflect.getOwnMetadata(key, target) ?? []) as unknown[];
+  // Those of a base class too: what is defined here takes their place.
+  const others = (Reflect.getMetadata(key, target) ?? []) as unknown[];
   Reflect.defineMetadata(key, [enhancer, ...others.filter((other) => other !== enhancer)], target);
 }
 

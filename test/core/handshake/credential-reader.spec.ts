@@ -6,6 +6,7 @@ import {
   MAX_TOKEN_LENGTH,
   readCredential,
   stripCredentials,
+  type ReaderSettings,
 } from '../../../lib/core/handshake/credential-reader.js';
 import { HandshakeRefused } from '../../../lib/core/handshake/refusal.js';
 import type { UpgradeRequest } from '../../../lib/core/handshake/upgrade-request.js';
@@ -16,7 +17,11 @@ const TICKET = `wst_${'u'.repeat(16)}.${'s'.repeat(43)}`;
 const BEARER_PROTOCOL = `base64url.bearer.ws-auth.${Buffer.from(JWT).toString('base64url')}`;
 const TICKET_PROTOCOL = `ticket.ws-auth.${TICKET}`;
 
-const read = (change: Partial<UpgradeRequest>) => readCredential(upgradeRequest(change));
+const NO_MORE: ReadonlySet<string> = new Set();
+const BUILT_IN: ReaderSettings = { takesBasic: false, tokenParameter: undefined };
+
+const read = (change: Partial<UpgradeRequest>, settings = BUILT_IN) =>
+  readCredential(upgradeRequest(change), settings);
 
 /** The refusal of a request, which must be one. */
 function refusalOf(change: Partial<UpgradeRequest>): HandshakeRefused {
@@ -184,6 +189,69 @@ describe('readCredential', () => {
     });
   });
 
+  describe('Basic where the gateway takes it (CR-04)', () => {
+    const takesBasic: ReaderSettings = { ...BUILT_IN, takesBasic: true };
+    const basic = (text: string | Buffer): string => `Basic ${Buffer.from(text).toString('base64')}`;
+    const readBasic = (authorization: string, change: Partial<UpgradeRequest> = {}) =>
+      read({ authorization, ...change }, takesBasic);
+
+    it('is split at the first colon, in UTF-8, with or without an Origin', () => {
+      expect(readBasic(basic('ada:secret'))).toEqual({
+        kind: 'basic',
+        value: { user: 'ada', password: 'secret' },
+      });
+      const value = { user: 'ädä', password: 'a:b:ß' };
+      expect(readBasic(basic('ädä:a:b:ß'), { origin: undefined })).toEqual({ kind: 'basic', value });
+      expect(readBasic('basic dTpw')).toMatchObject({ kind: 'basic' });
+      expect(readBasic(basic(':'))).toMatchObject({ value: { user: '', password: '' } });
+    });
+
+    it.each([
+      ['garbage in base64', 'Basic dXNl!!cjpw'],
+      ['base64 with a line break', 'Basic dTp\tw'],
+      ['base64 of no canonical form', 'Basic dTpxcR=='],
+      ['no colon', basic('adasecret')],
+      ['CRLF', basic('user\r\nFAKE: line:pw')],
+      ['NUL', basic('user:p\u0000w')],
+      ['C1 controls', basic('us\u0085er:pw')],
+      ['no UTF-8', basic(Buffer.from([0xff, 0xfe, 0x3a, 0x61]))],
+      ['nothing', 'Basic '],
+      ['the scheme alone', 'Basic'],
+      ['more than 8 KiB', basic(`u:${'p'.repeat(8_192)}`)],
+    ])('is refused with 401 for %s', (_, authorization) => {
+      expect(() => readBasic(authorization)).toThrowError(
+        expect.objectContaining({ refusal: 'unauthorized' }),
+      );
+    });
+
+    it('beside a ticket is ignored from a browser, and one too many from a machine', () => {
+      const query = `ticket=${TICKET}`;
+      expect(readBasic(basic('u:p'), { query })).toMatchObject({ kind: 'ticket' });
+      expect(() => readBasic(basic('u:p'), { query, origin: undefined })).toThrowError(
+        expect.objectContaining({ refusal: 'multiple_credentials' }),
+      );
+    });
+  });
+
+  describe('a token in the URL, where that was allowed', () => {
+    const settings: ReaderSettings = { ...BUILT_IN, tokenParameter: 'access_token' };
+
+    it('is a bearer token', () => {
+      expect(read({ query: `a=1&access_token=${JWT}` }, settings)).toEqual({ kind: 'bearer', value: JWT });
+    });
+
+    it('is refused in another parameter, twice, beside another credential, or when it is none', () => {
+      for (const [query, refusal] of [
+        [`token=${JWT}`, 'credential_in_url'],
+        [`access_token=${JWT}&access_token=${JWT}`, 'multiple_credentials'],
+        [`access_token=${JWT}&ticket=${TICKET}`, 'multiple_credentials'],
+        ['access_token=%20', 'unauthorized'],
+        ['access_token=', 'unauthorized'],
+      ])
+        expect(() => read({ query }, settings)).toThrowError(expect.objectContaining({ refusal }));
+    });
+  });
+
   describe('Basic (CR-04)', () => {
     it('is ambient beside an Origin, and no credential', () => {
       expect(read({ authorization: 'Basic dTpw' })).toBeNull();
@@ -265,7 +333,7 @@ describe('readCredential', () => {
       const query = piece.repeat(200_000 / piece.length);
       expect(read({ query })).toBeNull();
       expect(read({ query: `${query}%0a` })).toBeNull();
-      expect(stripCredentials(query)).toBe(query);
+      expect(stripCredentials(query, NO_MORE)).toBe(query);
     }
     expect(performance.now() - started).toBeLessThan(5_000);
   });
@@ -286,10 +354,10 @@ describe('readCredential', () => {
 
 describe('stripCredentials', () => {
   it('takes out what carries a credential, and leaves the rest as it was (LG-02)', () => {
-    expect(stripCredentials(`a=%20b&ticket=${TICKET}&c`)).toBe('a=%20b&c');
-    expect(stripCredentials(`%74icket=${TICKET}`)).toBe('');
-    expect(stripCredentials(`a=1&Token=x&jwt[]=y&auth=z&access_token=w&b=2`)).toBe('a=1&b=2');
-    expect(stripCredentials('')).toBe('');
+    expect(stripCredentials(`a=%20b&ticket=${TICKET}&c`, NO_MORE)).toBe('a=%20b&c');
+    expect(stripCredentials(`%74icket=${TICKET}`, NO_MORE)).toBe('');
+    expect(stripCredentials(`a=1&Token=x&jwt[]=y&auth=z&access_token=w&b=2`, NO_MORE)).toBe('a=1&b=2');
+    expect(stripCredentials('', NO_MORE)).toBe('');
   });
 
   it('leaves no canary, however the name is spelt (LG-02)', () => {
@@ -306,7 +374,7 @@ describe('stripCredentials', () => {
     const suffix = fc.constantFrom('', '[]', '%5B%5D', '[0][a]', '[%0a]');
     fc.assert(
       fc.property(spelling, suffix, (spelt, tail) => {
-        expect(stripCredentials(`a=1&${spelt}${tail}=canary&b=2`)).toBe('a=1&b=2');
+        expect(stripCredentials(`a=1&${spelt}${tail}=canary&b=2`, NO_MORE)).toBe('a=1&b=2');
       }),
     );
   });

@@ -4,8 +4,11 @@ import {
   basisOfCookie,
   CredentialVerifier,
   userHashOfBasis,
+  type CredentialVerifierOptions,
 } from '../../../lib/core/handshake/credential-verifier.js';
 import { HandshakeAttempt } from '../../../lib/core/handshake/handshake-attempt.js';
+import { PRINCIPAL_ID_PATTERN } from '../../../lib/core/principal.js';
+import { FailureLimiter } from '../../../lib/core/throttle/failure-limiter.js';
 import { newSessionToken, newTicket, parseTicket, sessionIdOf } from '../../../lib/core/identifiers.js';
 import {
   coreHarness,
@@ -25,9 +28,29 @@ describe('CredentialVerifier', () => {
     attempt = new HandshakeAttempt();
     attempt.gateway = gatewayPolicy();
     attempt.handshake = HANDSHAKE;
-    const { verifier, userHashKey, wheel } = core;
-    credentials = new CredentialVerifier({ verifier, userHashKey, timer: new AttemptTimer(wheel, 5_000) });
+    credentials = build();
   });
+
+  function build(change: Partial<CredentialVerifierOptions> = {}): CredentialVerifier {
+    const { verifier, userHashKey, wheel, clock } = core;
+    const failures = new FailureLimiter({
+      store: core.stores.throttle,
+      expectedNodes: 2,
+      clock,
+      onAway: () => {},
+    });
+    return new CredentialVerifier({
+      verifier,
+      basic: undefined,
+      clientCertificate: undefined,
+      principalIdPattern: PRINCIPAL_ID_PATTERN,
+      failures,
+      userHashKey,
+      timer: new AttemptTimer(wheel, 5_000),
+      clock,
+      ...change,
+    });
+  }
 
   const sessionIdFor = (user: string): string => sessionIdOf(newSessionToken(core.hashOf(user)))!;
   const bearer = (facts: Parameters<CoreHarness['verifier']['mint']>[0] = {}) =>
@@ -79,12 +102,7 @@ describe('CredentialVerifier', () => {
   });
 
   it('refuses every token where none can be verified', async () => {
-    const { userHashKey, wheel } = core;
-    const none = new CredentialVerifier({
-      verifier: undefined,
-      userHashKey,
-      timer: new AttemptTimer(wheel, 5_000),
-    });
+    const none = build({ verifier: undefined });
     const work = none.verify(attempt, { kind: 'bearer', value: 'any' });
     expect(await refusalOf(work)).toMatchObject({ reason: 'credential_kind_not_accepted' });
   });

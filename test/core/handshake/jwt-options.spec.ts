@@ -208,7 +208,7 @@ describe('resolveJwtOptions', () => {
   describe('keys (JW-04)', () => {
     it('are needed', () => {
       expect(problemsOf({}, asymmetric)).toEqual([
-        'option "jwt" has no key: set "jwt.secret" for HS algorithms, "jwt.publicKey" for the others, or "jwt.keys" by kid',
+        'option "jwt" has no key: set "jwt.secret" for HS algorithms, "jwt.publicKey" or "jwt.jwksUri" for the others, or "jwt.keys" by kid',
       ]);
     });
 

@@ -39,6 +39,7 @@ describe('readUpgradeRequest', () => {
       origin: 'https://app.example.com',
       authorization: 'Bearer x',
       cookie: 'a=1',
+      headers: rawUpgrade({ lines }).headers,
       protocols: ['app.v1', 'ws-auth.v1'],
     });
   });

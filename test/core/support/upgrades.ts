@@ -41,6 +41,7 @@ export function rawUpgrade(change: Partial<RawUpgrade> & { lines?: HeaderLines }
     remoteAddress: '192.0.2.1',
     boundToLoopback: false,
     encrypted: false,
+    certificate: undefined,
     ...rest,
   };
 }
@@ -64,6 +65,7 @@ export function upgradeRequest(change: Partial<UpgradeRequest> = {}): UpgradeReq
     origin: 'https://app.example.com',
     authorization: undefined,
     cookie: undefined,
+    headers: {},
     protocols: [],
     ...change,
   };

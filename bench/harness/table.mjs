@@ -1,0 +1,17 @@
+/** A Markdown table with columns of equal width. */
+export function table(headings, rows) {
+  const cells = [headings, ...rows.map((row) => row.map(String))];
+  const widths = headings.map((_, column) => Math.max(3, ...cells.map((row) => row[column].length)));
+  const line = (row) => `| ${row.map((cell, column) => cell.padEnd(widths[column])).join(' | ')} |`;
+  const rule = `| ${widths.map((width) => '-'.repeat(width)).join(' | ')} |`;
+  return [line(cells[0]), rule, ...cells.slice(1).map(line)].join('\n');
+}
+
+/** `median (min–max)`. */
+export function spread({ median, min, max }, digits = 2) {
+  return `${figure(median, digits)} (${figure(min, digits)}–${figure(max, digits)})`;
+}
+
+function figure(value, digits) {
+  return value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
