@@ -163,7 +163,15 @@ export class MessageDispatcher implements SocketReceiver {
     const { tables } = socket;
     if (tables.length === 1) return this.#handle(socket, tables[0]!.get(message.event)!, message);
     const handlers = tables.flatMap((table) => table.get(message.event) ?? []);
-    return Promise.all(handlers.map((handler) => this.#handle(socket, handler, message))).then(ignore);
+    const handled = handlers.map((handler, index) =>
+      this.#handle(socket, handler, index === 0 ? message : this.#copyOf(message)),
+    );
+    return Promise.all(handled).then(ignore);
+  }
+
+  /** Gateways that share a message do not see what another one does to it. What an own parser made is not ours to copy. */
+  #copyOf(message: QueuedMessage): QueuedMessage {
+    return this.#parser() ? message : { ...message, data: structuredClone(message.data) };
   }
 
   /**

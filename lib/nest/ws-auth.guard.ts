@@ -2,7 +2,7 @@ import { type CanActivate, type ExecutionContext, Inject, Injectable } from '@ne
 import type { Connection } from '../core/connection.js';
 import { hasRoles } from '../core/principal.js';
 import { MessageRefused } from './message-refused.js';
-import { requiredRoles } from './required-roles.js';
+import { RequiredRoles } from './required-roles.js';
 import { WS_AUTH_ENGINE } from './ws-auth.constants.js';
 import type { WsAuthEngine } from './ws-auth.engine.js';
 import { findConnection } from './ws-connection.js';
@@ -13,6 +13,7 @@ import { findConnection } from './ws-connection.js';
  */
 @Injectable()
 export class WsAuthGuard implements CanActivate {
+  readonly #roles = new RequiredRoles();
   readonly #engine: Pick<WsAuthEngine, 'audit'>;
 
   constructor(@Inject(WS_AUTH_ENGINE) engine: Pick<WsAuthEngine, 'audit'>) {
@@ -22,7 +23,7 @@ export class WsAuthGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
     const connection = findConnection(context.switchToWs().getClient());
     if (!connection?.isOpen) throw new MessageRefused('unauthorized', 'not authenticated');
-    if (hasRoles(connection.principal, requiredRoles(context))) return true;
+    if (hasRoles(connection.principal, this.#roles.of(context))) return true;
     this.#auditRefusal(connection);
     throw new MessageRefused('forbidden', 'not permitted');
   }

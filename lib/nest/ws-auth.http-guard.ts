@@ -14,7 +14,7 @@ import { bearerChallenge } from '../core/handshake/credential-reader.js';
 import { hasRoles } from '../core/principal.js';
 import type { Caller } from '../core/session/caller-authenticator.js';
 import { HttpTransportReader, rawRequestOf, type HttpRequest } from './http-caller.js';
-import { requiredRoles } from './required-roles.js';
+import { RequiredRoles } from './required-roles.js';
 import { CALLER_KEY, WS_AUTH_ENGINE } from './ws-auth.constants.js';
 import type { WsAuthEngine } from './ws-auth.engine.js';
 
@@ -39,6 +39,7 @@ export function unauthorized(request: IncomingMessage, response: HttpResponse): 
  */
 @Injectable()
 export class WsAuthHttpGuard implements CanActivate {
+  readonly #roles = new RequiredRoles();
   readonly #engine: WsAuthEngine;
   readonly #transport: HttpTransportReader;
 
@@ -55,7 +56,7 @@ export class WsAuthHttpGuard implements CanActivate {
     if (!caller) throw unauthorized(rawRequestOf(request), context.switchToHttp().getResponse());
     request[CALLER_KEY] = caller;
     if (caller.session) await this.#engine.sessions.touch(caller.session.id);
-    if (!hasRoles(caller.principal, requiredRoles(context))) throw new ForbiddenException();
+    if (!hasRoles(caller.principal, this.#roles.of(context))) throw new ForbiddenException();
     return true;
   }
 

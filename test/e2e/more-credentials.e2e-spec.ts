@@ -231,7 +231,7 @@ describe('a reader of the application', () => {
       { credentials: ['bearer'], readers: [apiKey as CredentialReader] },
       '"credentials" does not list',
     ],
-    ['a kind that nobody reads', { credentials: ['api-key'] }, 'known are'],
+    ['a kind that nobody reads', { credentials: ['api-key'], readers: [] }, 'known are'],
     ['a name that is taken', { readers: [{ ...apiKey, kind: 'ticket' } as CredentialReader] }, 'is taken'],
     ['no functions', { readers: [{ kind: 'x' } as never] }, 'needs the functions "read" and "verify"'],
   ])('does not boot with %s', async (_, change, sentence) => {

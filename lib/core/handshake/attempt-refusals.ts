@@ -45,12 +45,11 @@ export function refusalOfAdmission(
 }
 
 /** The one place in which what a step threw becomes a refusal. What is not understood is "cannot tell", never "yes". */
-export function toRefusal(error: unknown): HandshakeRefused {
+export function toRefusal(error: unknown, attempt: HandshakeAttempt): HandshakeRefused {
   if (error instanceof HandshakeRefused) return error;
   if (error instanceof TokenRejected) {
-    return new HandshakeRefused('unauthorized', `token_${error.reason}`, {
-      headers: { 'WWW-Authenticate': bearerChallenge(true) },
-    });
+    attempt.hasPresented = true;
+    return unauthorized(attempt, `token_${error.reason}`);
   }
   const reason = error instanceof StoreUnavailable ? 'store_unavailable' : 'verifier_failed';
   return new HandshakeRefused('unavailable', reason, { ...retryLater(), cause: error });

@@ -26,6 +26,7 @@ import {
   WS_AUTH_PROTOCOL,
   type PresentedCredential,
   type PresentedToken,
+  type ReaderSettings,
 } from './credential-reader.js';
 import { ConnectRate } from './connect-rate.js';
 import type { CredentialKind } from './credential-kind.js';
@@ -179,7 +180,7 @@ export class HandshakeAuthenticator {
       if (gateway.access === 'public') return await this.#acceptPublic(attempt);
       return await this.#decideByCredential(attempt, request, gateway, raw);
     } catch (error) {
-      throw toRefusal(error);
+      throw toRefusal(error, attempt);
     }
   }
 
@@ -193,7 +194,7 @@ export class HandshakeAuthenticator {
       attempt.hasPresented = true;
       return await this.#admitCredential(attempt, credential, 'first-message');
     } catch (error) {
-      throw toRefusal(error);
+      throw toRefusal(error, attempt);
     }
   }
 
@@ -227,7 +228,7 @@ export class HandshakeAuthenticator {
       this.#connections.renew(connection, grant, admitted.logTail, admitted.session?.remainingMs);
       this.#auditSuccess(attempt, connection, 'refreshed');
     } catch (error) {
-      const refusal = toRefusal(error);
+      const refusal = toRefusal(error, attempt);
       this.auditRefusal(attempt, refusal);
       throw refusal;
     }
@@ -426,7 +427,7 @@ export class HandshakeAuthenticator {
   ): PresentedCredential | null {
     const takesBasic = gateway.credentials.has('basic');
     const tokenParameter = this.#options.handshake.dangerouslyAllowTokenInUrl;
-    const builtIn = readCredential(request, { takesBasic, tokenParameter });
+    const builtIn = readBuiltIn(attempt, request, { takesBasic, tokenParameter });
     if (isAmbientBasic(request) && builtIn?.kind !== 'basic')
       this.#auditIgnored(attempt, 'ambient_basic_ignored');
     const own = readOwnCredential(attempt, request, gateway, this.#options.readers);
@@ -546,6 +547,21 @@ function kindOf(credential: PresentedCredential): CredentialKind {
 function certificateOf(gateway: GatewayPolicy, { certificate }: RawUpgrade): PresentedCredential | null {
   if (!certificate || !gateway.credentials.has('client-certificate')) return null;
   return { kind: 'client-certificate', value: certificate };
+}
+
+/** What cannot be read was presented all the same, and is challenged as everything else on this gateway is. */
+function readBuiltIn(
+  attempt: HandshakeAttempt,
+  request: UpgradeRequest,
+  settings: ReaderSettings,
+): PresentedCredential | null {
+  try {
+    return readCredential(request, settings);
+  } catch (error) {
+    if (!(error instanceof HandshakeRefused) || error.refusal !== 'unauthorized') throw error;
+    attempt.hasPresented = true;
+    throw unauthorized(attempt, error.reason);
+  }
 }
 
 /** Asks the readers of the application's own. @throws {HandshakeRefused} 400 when two find something, 401 when one throws */

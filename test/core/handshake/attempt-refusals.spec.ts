@@ -7,6 +7,7 @@ import {
   unauthorized,
 } from '../../../lib/core/handshake/attempt-refusals.js';
 import { HandshakeAttempt } from '../../../lib/core/handshake/handshake-attempt.js';
+import { gatewayPolicy } from '../../support/core-harness.js';
 import { HandshakeRefused } from '../../../lib/core/handshake/refusal.js';
 
 describe('refusals of an attempt', () => {
@@ -20,6 +21,15 @@ describe('refusals of an attempt', () => {
     expect([none.refusal, invalid.refusal]).toEqual(['unauthorized', 'unauthorized']);
     expect(none.headers['WWW-Authenticate']).not.toContain('invalid_token');
     expect(invalid.headers['WWW-Authenticate']).toContain('invalid_token');
+  });
+
+  it('ask for user and password too where the gateway takes them', () => {
+    const attempt = new HandshakeAttempt();
+    attempt.gateway = gatewayPolicy({ credentials: new Set(['basic', 'bearer']) });
+    expect(toRefusal(new TokenRejected('expired'), attempt).headers['WWW-Authenticate']).toEqual([
+      'Bearer realm="ws", error="invalid_token"',
+      'Basic realm="ws", charset="UTF-8"',
+    ]);
   });
 
   it('forbid another identity', () => {
@@ -43,14 +53,16 @@ describe('refusals of an attempt', () => {
 
   it('are made of whatever a step threw, and never let anybody in (CR-06)', () => {
     const own = new HandshakeRefused('not_found', 'no_gateway_on_path');
-    expect(toRefusal(own)).toBe(own);
-    expect(toRefusal(new TokenRejected('expired'))).toMatchObject({
+    expect(toRefusal(own, new HandshakeAttempt())).toBe(own);
+    expect(toRefusal(new TokenRejected('expired'), new HandshakeAttempt())).toMatchObject({
       refusal: 'unauthorized',
       reason: 'token_expired',
     });
-    expect(toRefusal(new StoreUnavailable('away'))).toMatchObject({ reason: 'store_unavailable' });
+    expect(toRefusal(new StoreUnavailable('away'), new HandshakeAttempt())).toMatchObject({
+      reason: 'store_unavailable',
+    });
     for (const thrown of [new TypeError('a bug'), 'text', undefined]) {
-      expect(toRefusal(thrown)).toMatchObject({
+      expect(toRefusal(thrown, new HandshakeAttempt())).toMatchObject({
         refusal: 'unavailable',
         reason: 'verifier_failed',
         cause: thrown,
