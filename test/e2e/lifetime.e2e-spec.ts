@@ -270,7 +270,7 @@ describe('a credential', () => {
     const endsAt = Math.floor(Date.now() / 1_000) + 2;
     const exp = endsAt - TOLERANCE_S;
     const client = await admitted(test, { iat: exp - 60, exp });
-    const sending = setInterval(() => client.send('time'), 5);
+    const sending = setInterval(() => client.send('time'), 20);
     const { code, reason } = await client.closed();
     client.write(...Array.from({ length: 20 }, () => messageBytes('time')));
     const dispatched = times.length;
