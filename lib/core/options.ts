@@ -392,7 +392,7 @@ function resolveCredentials(
   const known: readonly string[] = [...CREDENTIAL_KINDS, ...readers.map(({ kind }) => kind)];
   if (!Array.isArray(given) || given.length === 0) {
     problems.report(
-      'option "credentials" is missing: choose from "ticket", "bearer", "cookie", "first-message"; for browsers ' +
+      'option "credentials" is missing: choose from "ticket", "bearer", "cookie", "basic", "client-certificate", "first-message"; for browsers ' +
         '["ticket", "first-message"] is a good start, for machines ["bearer"]',
     );
     return [];

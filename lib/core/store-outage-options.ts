@@ -12,7 +12,11 @@ import {
 export interface StoreOutageOptions {
   /** How long they live on without news of revocations; then they are closed 1013. @default 60_000 ms */
   graceMs?: number;
-  /** How many nodes share the connect rate: while the store is away each node holds its part of it. @default 2 */
+  /**
+   * How many nodes share what is counted for all of them (connects, messages, failed guesses): while the store is away each
+   * node holds its part of it.
+   * @default 2
+   */
   expectedNodes?: number;
 }
 

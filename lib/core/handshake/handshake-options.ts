@@ -21,8 +21,9 @@ export type BrowserRefusal = 'close-code' | 'http-status';
 /** Everything about the HTTP exchange that precedes a connection. */
 export interface HandshakeOptions {
   /**
-   * Who may come without an Origin header. `explicit`: requests with an Authorization header or a ticket, and any request
-   * on a gateway that takes the first message; never beside a Cookie header. `refuse`: nobody, which is right behind a
+   * Who may come without an Origin header. `explicit`: requests with an Authorization header, a ticket, a client
+   * certificate or what a reader that is not ambient may read, and any request on a gateway that takes the first message;
+   * never beside a Cookie header. `refuse`: nobody, which is right behind a
    * proxy that strips Origin.
    * @default 'explicit'
    */

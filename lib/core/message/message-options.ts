@@ -30,9 +30,9 @@ export interface MessageOptions {
    * @default false
    */
   compression?: boolean;
-  /** How deep objects and lists may lie in one another; beyond it 4400. @default 32 */
+  /** How deep objects and lists may lie in one another; beyond it 4400. Not looked at where a parser of the application's own reads. @default 32 */
   maxDepth?: number;
-  /** Keys and items of one message, all in all; beyond it 4400. @default 10_000 */
+  /** Keys and items of one message, all in all; beyond it 4400. Not looked at where a parser of the application's own reads. @default 10_000 */
   maxNodes?: number;
   /**
    * Messages of one connection that are handled at the same time. 1 keeps them in order: the next one is begun when the

@@ -24,6 +24,7 @@ import {
   type RecordedTransport,
 } from '../../support/core-harness.js';
 import { eventually } from '../../support/eventually.js';
+import { interpose } from '../../support/interpose.js';
 
 const MINUTE_MS = 60_000;
 
@@ -105,6 +106,21 @@ describe('ConnectionService', () => {
       expect(core.connections.ofSession(session.id)).toEqual([connection]);
       core.connections.end(connection, { close: CLOSE.forbidden, reason: 'test' });
       expect([core.connections.local(), core.connections.get(connection.id)]).toEqual([[], undefined]);
+    });
+
+    it('says for how long nothing was heard of the revocations of its user (RD-01)', () => {
+      const { connection } = openAlone();
+      const other = openAlone({ userHash: core.hashOf('u2') }).connection;
+      expect(connection.staleMs).toBe(0);
+      const lastHeardAt = core.clock();
+      const lost = core.hashOf('u1');
+      interpose(
+        core.stores,
+        'freshAtOf',
+        (freshAtOf) => (userHash) => (userHash === lost ? lastHeardAt : freshAtOf(userHash)),
+      );
+      core.clock.advance(7_000);
+      expect([connection.staleMs, other.staleMs]).toEqual([7_000, 0]);
     });
 
     it.each([
