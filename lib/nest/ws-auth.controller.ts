@@ -33,6 +33,7 @@ import { createPrincipal } from '../core/principal.js';
 import { principalOfSession, type Session } from '../core/session/session.js';
 import type { Caller } from '../core/session/caller-authenticator.js';
 import type { IssuedTicket, TicketInit } from '../core/ticket/ticket-service.js';
+import { makeCookieFrame, type CookieFrame } from './cookie-frame.js';
 import { HttpTransportReader, rawRequestOf, type HttpRequest } from './http-caller.js';
 import type { WsAuthControllerOptions } from './ws-auth-controller-options.js';
 import { WS_AUTH_CONTROLLER_OPTIONS, WS_AUTH_ENGINE } from './ws-auth.constants.js';
@@ -61,6 +62,7 @@ export class WsAuthController {
   readonly #engine: WsAuthEngine;
   readonly #options: WsAuthControllerOptions;
   readonly #transport: HttpTransportReader;
+  readonly #cookieFrame: CookieFrame;
 
   constructor(
     @Inject(WS_AUTH_ENGINE) engine: WsAuthEngine,
@@ -69,6 +71,7 @@ export class WsAuthController {
     this.#engine = engine;
     this.#options = options;
     this.#transport = new HttpTransportReader(engine.options);
+    this.#cookieFrame = makeCookieFrame(engine.options.origins);
   }
 
   /** `POST /ws-auth/ticket {"path"?, "use"?}` → 201 `{"ticket","expiresInMs"}` */
@@ -109,6 +112,13 @@ export class WsAuthController {
       if (sessionToken === undefined) throw new TicketUnknown();
       response.header('Set-Cookie', this.#engine.cookie.issueCrossSite(sessionToken));
     });
+  }
+
+  /** `GET /ws-auth/cookie-frame` → 200: the page of the hidden iframe, which sends the request above */
+  @Get('cookie-frame')
+  cookieFrame(@Res({ passthrough: true }) response: HttpResponse): string {
+    for (const [name, value] of Object.entries(this.#cookieFrame.headers)) response.header(name, value);
+    return this.#cookieFrame.html;
   }
 
   /** `POST /ws-auth/logout` → 204: the session ends, and with it its sockets, on every node */

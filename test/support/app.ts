@@ -101,6 +101,10 @@ export interface TestAppParts {
   http?: AbstractHttpAdapter;
   /** What takes the place of the real clock, stores or verifier. */
   engine?: EngineParts;
+  /** A port that must be known before the boot; left out, a free one. */
+  port?: number;
+  /** Where to listen; left out, 127.0.0.1. */
+  host?: string;
   /** Called before the application listens. */
   before?: (app: INestApplication) => void | Promise<void>;
 }
@@ -155,7 +159,7 @@ export async function startApp(parts: TestAppParts): Promise<TestApp> {
     events.push(event);
     for (const watch of watchers) watch(event);
   });
-  await app.listen(0, '127.0.0.1');
+  await app.listen(parts.port ?? 0, parts.host ?? '127.0.0.1');
   const jwt = new JwtService({});
   return {
     app,
