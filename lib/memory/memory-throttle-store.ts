@@ -17,4 +17,8 @@ export class MemoryThrottleStore implements ThrottleStore {
   async takeUpTo(key: string, rate: Rate, wanted: number): Promise<RateLease> {
     return this.#state.limiterOf(rate).takeUpTo(key, this.#state.clock(), wanted);
   }
+
+  async giveBack(key: string, rate: Rate, count: number): Promise<void> {
+    this.#state.limiterOf(rate).giveBack(key, this.#state.clock(), count);
+  }
 }

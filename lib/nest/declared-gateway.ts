@@ -69,6 +69,16 @@ export function describeGateway(gateway: Type): DeclaredGateway {
   const roles = (Reflect.getMetadata(WS_AUTH_ROLES, gateway) ?? []) as readonly string[];
   const access = policy ? 'authenticated' : publicPolicy ? 'public' : undefined;
   const problems: string[] = [];
+  for (const [key, decorator] of [
+    [WS_AUTH_POLICY, '@WsAuth()'],
+    [WS_AUTH_PUBLIC, '@WsPublic()'],
+  ]) {
+    if (Reflect.hasMetadata(key, gateway) && !Reflect.hasOwnMetadata(key, gateway)) {
+      problems.push(
+        `gateway ${gateway.name} has ${decorator} from a class that it extends: put it on ${gateway.name} itself, where its own handlers are seen`,
+      );
+    }
+  }
   if (policy && publicPolicy)
     problems.push(`gateway ${gateway.name} has both @WsAuth() and @WsPublic(): keep one`);
   for (const [name, instead] of Object.entries(FORBIDDEN_OPTIONS)) {

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { WebSocket } from 'ws';
+import { WebSocket, type RawData } from 'ws';
 import { MAX_CLOSE_REASON_BYTES, truncateUtf8 } from '../core/close-code.js';
 import type { Connection, ConnectionTransport, Ending } from '../core/connection.js';
 import type { FirstMessageGate } from '../core/handshake/first-message.js';
@@ -17,9 +17,9 @@ import { hasBegunMessage, type WsReceiver, type WsSender } from './ws-internals.
 /** Takes what an open socket receives. */
 export interface SocketReceiver {
   /** A frame that may be dispatched or refused. */
-  receive(socket: GuardedSocket, data: Buffer, isBinary: boolean): void;
+  receive(socket: GuardedSocket, data: RawData, isBinary: boolean): void;
   /** A frame that was held until its sender had proved who it is. */
-  receiveHeld(socket: GuardedSocket, data: Buffer, isBinary: boolean): void;
+  receiveHeld(socket: GuardedSocket, data: RawData, isBinary: boolean): void;
   /** A frame broke the rules of the frame layer and ends the socket. */
   failed(socket: GuardedSocket): void;
   /** True when the leaving of the client is to be told later: {@link GuardedSocket.releaseHeldClose}. */
@@ -37,6 +37,8 @@ const OWNER = Symbol('nestjs-ws-auth:owner');
 const NO_TABLES: readonly HandlerTable[] = [];
 const NOTHING = Buffer.alloc(0);
 const ENDED = 'the connection has ended';
+/** How often it is looked whether ws has let go of what it compresses. */
+const SENDER_LOOK_MS = 5;
 
 /**
  * The `WebSocket` of every server of this library. It stands between ws and everybody else: while a first message is
@@ -47,11 +49,14 @@ export class GuardedSocket extends WebSocket implements ConnectionTransport {
   declare readonly _socket: RawSocket;
   declare readonly _receiver: WsReceiver;
   declare readonly _sender: WsSender;
+  declare readonly _closeFrameReceived: boolean;
   [CONNECTION_KEY]: Connection | undefined;
   /** In place of a connection, on a public gateway. */
   publicConnection: PublicConnection | undefined;
   /** What has come in and waits for its handlers; made with the first frame. */
   inbox: SocketInbox<GuardedSocket> | undefined;
+  /** The rule of the frame layer that its peer has broken. */
+  fault: Ending | undefined;
   /** The handlers of the gateways that share this socket. */
   tables: readonly HandlerTable[] = NO_TABLES;
   readonly #rules: SocketRules<GuardedSocket>;
@@ -65,6 +70,7 @@ export class GuardedSocket extends WebSocket implements ConnectionTransport {
   #isCorked = false;
   #isInMessage = false;
   #hasFailed = false;
+  #isEndedHere = false;
 
   /** Called by ws. */
   constructor(
@@ -118,7 +124,8 @@ export class GuardedSocket extends WebSocket implements ConnectionTransport {
 
   /** What user code and broadcasts send: nothing before the first message, nothing behind the fence. */
   override send(data: unknown, ...rest: unknown[]): void {
-    if (this.#isFenced) return tellUnsent(callbackOf(rest), ENDED);
+    // ws would count what is sent to a socket that is gone as bytes that wait, for ever.
+    if (this.#isFenced || this.readyState !== WebSocket.OPEN) return tellUnsent(callbackOf(rest), ENDED);
     if (this.isCongested) {
       this.#sendToSlowPeer(data, rest);
       return;
@@ -144,6 +151,8 @@ export class GuardedSocket extends WebSocket implements ConnectionTransport {
 
   /** Ends the socket. A paused one is resumed first, so that the peer's Close is read. */
   override close(code?: number, reason?: string | Buffer): void {
+    // ws answers the Close of a peer in this way too: what came before that is handled still.
+    if (!this._closeFrameReceived) this.#endHere();
     if (this.isPaused && code !== 1009) this.resume();
     super.close(code, typeof reason === 'string' ? truncateUtf8(reason, MAX_CLOSE_REASON_BYTES) : reason);
     this.uncork();
@@ -153,7 +162,7 @@ export class GuardedSocket extends WebSocket implements ConnectionTransport {
 
   /** Cuts the socket. What it holds for after the first message is not delivered any more. */
   override terminate(): void {
-    this.#gate?.abandon();
+    this.#endHere();
     this.uncork();
     super.terminate();
   }
@@ -169,6 +178,7 @@ export class GuardedSocket extends WebSocket implements ConnectionTransport {
   fail(fault: Ending): void {
     if (this.#hasFailed || this.readyState !== WebSocket.OPEN) return;
     this.#hasFailed = true;
+    this.fault = fault;
     this.#rules.completion.end(this);
     this._socket.removeAllListeners('data');
     this._socket.resume();
@@ -187,7 +197,7 @@ export class GuardedSocket extends WebSocket implements ConnectionTransport {
   }
 
   /** @internal Hands a frame to listeners that user code put on the socket itself. */
-  emitToListeners(data: Buffer, isBinary: boolean): void {
+  emitToListeners(data: RawData, isBinary: boolean): void {
     if (this.listenerCount('message') > 0) super.emit('message', data, isBinary);
   }
 
@@ -208,17 +218,35 @@ export class GuardedSocket extends WebSocket implements ConnectionTransport {
 
   /** True while more waits to be sent than the peer should let wait. */
   get isCongested(): boolean {
+    if (this.readyState !== WebSocket.OPEN) return false;
     return this.bufferedAmount > this.#rules.outbound.highWaterBytes && !this.#hasCaughtUp();
   }
 
-  /** Calls back when all that waits to be sent has left, or the socket is gone. */
+  /**
+   * Calls back when what waits to be sent has left, or the socket is gone; never in the same turn of the loop. What ws still
+   * compresses or reads is not with the network socket yet, and nothing tells when it is.
+   */
   whenDrained(callback: () => void): void {
-    this._socket.write(NOTHING, () => callback());
+    if (this._socket.destroyed || this._sender._bufferedBytes > 0)
+      setTimeout(callback, SENDER_LOOK_MS).unref();
+    else this._socket.write(NOTHING, () => setImmediate(callback));
+  }
+
+  /** True once this side has closed or cut the socket, whoever decided that: nothing that waits is handled any more. */
+  get isEndedHere(): boolean {
+    return this.#isEndedHere;
   }
 
   get #isFenced(): boolean {
     if (this.#receiver === undefined) return true;
     return (this[CONNECTION_KEY] ?? this.publicConnection)?.isOpen === false;
+  }
+
+  #endHere(): void {
+    this.#isEndedHere = true;
+    this.#gate?.abandon();
+    this.inbox?.clear();
+    this.releaseHeldClose();
   }
 
   #transmit(data: unknown, rest: readonly unknown[]): void {
@@ -254,7 +282,7 @@ export class GuardedSocket extends WebSocket implements ConnectionTransport {
       const wasEmpty = !overflow.hasKept;
       const isKept = overflow.keep(event, data as string, bytes, callbackOf(rest));
       // Called when all that was written before has left.
-      if (isKept && wasEmpty) this._socket.write(NOTHING, () => this.#sendKept());
+      if (isKept && wasEmpty) this.whenDrained(() => this.#sendKept());
       if (isKept) return;
     }
     overflow.lose(bytes, callbackOf(rest));
@@ -277,12 +305,13 @@ export class GuardedSocket extends WebSocket implements ConnectionTransport {
 
   #onMessage(data: Buffer, isBinary: boolean): boolean {
     this.#endMessage();
+    if (this.#hasFailed || this.#isEndedHere) return false;
     if (this.#gate && !this.#gate.isOver) {
       this.#gate.receive({ data, isBinary });
       return true;
     }
     // Once a Close was sent or received, nothing that still arrives is dispatched.
-    if (!this.#receiver || this.#hasFailed || this.readyState !== WebSocket.OPEN) return false;
+    if (!this.#receiver || this.readyState !== WebSocket.OPEN) return false;
     this.#receiver.receive(this, data, isBinary);
     return true;
   }
@@ -340,6 +369,7 @@ export class GuardedSocket extends WebSocket implements ConnectionTransport {
   #onError(error: unknown): boolean {
     const fault = faultOfError(error);
     if (fault) {
+      this.fault = fault;
       this.#receiver?.failed(this);
       this.#rules.end(this, fault);
     }

@@ -1,5 +1,6 @@
 import { isObservable, type Observable } from 'rxjs';
 import type { Logger } from '@nestjs/common';
+import type { RawData } from 'ws';
 import { CLOSE, type CloseCode } from '../core/close-code.js';
 import { mayBeAuthFrame } from '../core/handshake/auth-frame.js';
 import type { GatewayPolicy } from '../core/handshake/gateway-policy.js';
@@ -7,6 +8,7 @@ import { isReservedEvent, readEnvelope } from '../core/message/envelope.js';
 import { exceptionFrame } from '../core/message/exception-frame.js';
 import { findStructureOffence, hasForbiddenKey, mayHoldForbiddenKey } from '../core/message/json-limits.js';
 import { endSocket } from './end-socket.js';
+import { byteLengthOf, toBuffer } from './raw-data.js';
 import { forwardReplies } from './forward-replies.js';
 import type { BoundHandler, GuardedSocket, SocketReceiver } from './guarded-socket.js';
 import type { PathRules } from './message-rules.js';
@@ -58,26 +60,26 @@ export class MessageDispatcher implements SocketReceiver {
     this.#refresh = new SocketRefresh(engine, policy);
   }
 
-  receive(socket: GuardedSocket, data: Buffer, isBinary: boolean): void {
+  receive(socket: GuardedSocket, data: RawData, isBinary: boolean): void {
     const connection = socket[CONNECTION_KEY];
     if (connection && !this.#engine.connections.isLive(connection)) return;
     const inbox = (socket.inbox ??= new SocketInbox(this.#inboxes, socket));
-    if (inbox.admitFrame(data.length)) this.#take(socket, inbox, data, isBinary);
+    if (inbox.admitFrame(byteLengthOf(data))) this.#take(socket, inbox, data, isBinary);
   }
 
-  receiveHeld(socket: GuardedSocket, data: Buffer, isBinary: boolean): void {
+  receiveHeld(socket: GuardedSocket, data: RawData, isBinary: boolean): void {
     const connection = socket[CONNECTION_KEY];
     if (connection && !this.#engine.connections.isLive(connection)) return;
     const inbox = (socket.inbox ??= new SocketInbox(this.#inboxes, socket));
-    inbox.chargeFrame(data.length);
+    inbox.chargeFrame(byteLengthOf(data));
     this.#take(socket, inbox, data, isBinary);
   }
 
-  #take(socket: GuardedSocket, inbox: SocketInbox<GuardedSocket>, data: Buffer, isBinary: boolean): void {
+  #take(socket: GuardedSocket, inbox: SocketInbox<GuardedSocket>, data: RawData, isBinary: boolean): void {
     const connection = socket[CONNECTION_KEY];
     const parser = this.#parser();
     if (isBinary && !parser) return this.#end(socket, CLOSE.unsupported, 'binary_frame');
-    const frame = isBinary ? data : data.toString('utf8');
+    const frame = isBinary ? data : toBuffer(data).toString('utf8');
     const message = parser ? this.#parse(parser, frame) : this.#readJson(frame as string);
     if (message === 'dropped') return;
     if (message === 'forbidden') return this.#end(socket, CLOSE.badMessage, 'message_structure');
@@ -88,7 +90,7 @@ export class MessageDispatcher implements SocketReceiver {
     socket.emitToListeners(data, isBinary);
     if (!hasHandler(socket, event))
       return inbox.refuseMalformed('unknown_event', 'no handler for this event');
-    inbox.push({ event, data: message.data, bytes: data.length });
+    inbox.push({ event, data: message.data, bytes: byteLengthOf(data) });
   }
 
   /** A frame that ws itself refused, such as one that is too big: it ends the socket, and its user is charged. */
@@ -125,15 +127,15 @@ export class MessageDispatcher implements SocketReceiver {
   }
 
   /** What an event may be is for the application's parser to say: with it, only what nobody handles is refused. */
-  #parse(parser: MessageParser, frame: string | Buffer): ReadFrame {
+  #parse(parser: MessageParser, frame: string | RawData): ReadFrame {
     try {
       const message = parser(frame);
       if (!message) return 'dropped';
       const { event, data } = message;
       return { event, data };
     } catch (error) {
-      // The client's JSON may be anybody's; a parser of the application's own that throws is a bug to be told.
-      this.#logger.error(error);
+      // A bug to be told, without its text: that may repeat the frame, which may hold a credential.
+      this.#logger.error(`the message parser failed: ${error instanceof Error ? error.name : typeof error}`);
       return 'malformed';
     }
   }
@@ -141,11 +143,11 @@ export class MessageDispatcher implements SocketReceiver {
   #refuseMalformed(
     socket: GuardedSocket,
     inbox: SocketInbox<GuardedSocket>,
-    data: Buffer,
+    data: RawData,
     isBinary: boolean,
   ): void {
     // Listeners are spared what may be a credential with a slip in it.
-    if (!socket[CONNECTION_KEY] || !mayBeAuthFrame(data.toString('utf8')))
+    if (!socket[CONNECTION_KEY] || !mayBeAuthFrame(toBuffer(data).toString('utf8')))
       socket.emitToListeners(data, isBinary);
     inbox.refuseMalformed('bad_message', NOT_A_MESSAGE);
   }
@@ -183,9 +185,11 @@ export class MessageDispatcher implements SocketReceiver {
     try {
       const result = await handler(message.data, message.event);
       if (!isObservable(result)) return this.#reply(socket, result);
-      if (socket.readyState !== socket.OPEN) return;
+      const isIntercepted = this.#inboxes.rules.byEvent.get(message.event)?.isIntercepted === true;
+      // Behind an interceptor, to subscribe is to run the handler: a client that has left is no reason not to.
+      if (isIntercepted ? socket.inbox?.isFenced : socket.readyState !== socket.OPEN) return;
       const firstValue = this.#forward(socket, result);
-      if (this.#inboxes.rules.byEvent.get(message.event)?.isIntercepted) await firstValue;
+      if (isIntercepted) await firstValue;
     } catch (error) {
       // An exception filter that rethrows is a bug of the application: told, and the next message is handled.
       this.#logger.error(error);

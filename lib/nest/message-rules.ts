@@ -68,7 +68,7 @@ function throttleOf(
 function isSkipped(name: string, handler: DeclaredHandler, gateway: DeclaredGateway): boolean {
   for (const skip of [handler.skips, gateway.skips]) {
     if (skip === true) return true;
-    if (skip?.[name] !== undefined) return skip[name];
+    if (skip && Object.hasOwn(skip, name)) return skip[name]!;
   }
   return false;
 }

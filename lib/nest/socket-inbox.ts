@@ -26,6 +26,7 @@ export interface InboxSocket extends EndableSocket {
   pause(): void;
   resume(): void;
   readonly isCongested: boolean;
+  readonly isEndedHere: boolean;
   whenDrained(callback: () => void): void;
   releaseHeldClose(): void;
 }
@@ -88,6 +89,14 @@ export class SocketInbox<Socket extends InboxSocket = InboxSocket> implements Li
     this.#budget.chargeUser();
   }
 
+  /** Counts a fresh credential: each costs a signature and a question to the store. @returns false when it was refused */
+  admitRefresh(): boolean {
+    this.#budget.chargeUser();
+    const refusal = this.#budget.takeRefresh();
+    if (refusal) this.#refuse(refusal, 'auth.refresh');
+    return !refusal;
+  }
+
   /** Lets a message wait for its turn. */
   push(message: QueuedMessage): void {
     this.#lineOf(message.event).push(message);
@@ -116,6 +125,7 @@ export class SocketInbox<Socket extends InboxSocket = InboxSocket> implements Li
   }
 
   get isFenced(): boolean {
+    if (this.#socket.isEndedHere) return true;
     return (this.#socket[CONNECTION_KEY] ?? this.#socket.publicConnection)?.isOpen === false;
   }
 

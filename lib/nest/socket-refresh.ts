@@ -27,13 +27,14 @@ export class SocketRefresh {
   receive(
     socket: InboxSocket,
     connection: Connection,
-    inbox: Pick<SocketInbox, 'refuseMalformed'>,
+    inbox: Pick<SocketInbox, 'refuseMalformed' | 'admitRefresh'>,
     message: Envelope,
   ): void {
     if (message.event !== 'auth' && message.event !== 'auth.refresh')
       return inbox.refuseMalformed('unknown_event', 'events that begin with "auth" are reserved');
     const read = readCredentialData(message.data);
     if (read.kind !== 'credential') return this.#endBad(connection, 'auth_frame_malformed');
+    if (!inbox.admitRefresh()) return;
     if (this.#refreshing.has(connection)) return this.#endBad(connection, 'second_auth_frame');
     this.#refreshing.add(connection);
     void this.#refresh(socket, connection, read.credential);

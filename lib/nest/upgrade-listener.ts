@@ -160,7 +160,9 @@ export class UpgradeListener {
         const isUndecided = this.#waiting.has(client) && !attempt.signal.aborted;
         this.#forgetWaiting(client, attempt);
         attempt.abort('client_gone');
-        if (isUndecided) this.#engine.authenticator.auditClose(attempt, code, reason);
+        if (!isUndecided) return;
+        const { fault } = client;
+        this.#engine.authenticator.auditClose(attempt, fault?.close.code ?? code, fault?.reason ?? reason);
       });
       client.gateBy(this.#makeGate(upgrade, path, client));
     });
@@ -203,6 +205,7 @@ export class UpgradeListener {
           // Nobody awaits a gate: what the application throws while it is shown the connection ends this socket only.
           this.#engine.reportError(error);
           this.#engine.connections.end(connection, { close: CLOSE.error, reason: 'connection_failed' });
+          client.releaseHeldClose();
         }
       },
     };
@@ -225,9 +228,11 @@ export class UpgradeListener {
     if (client.readyState === client.OPEN) path.server.clients.add(client);
     this.#greet(connection, path.policy);
     path.server.emit('connection', client, request);
-    for (const { data, isBinary } of held) path.receiver.receiveHeld(client, data, isBinary);
+    // Before what was held: that may fill the queue, which then stops the reading again.
     client.resume();
-    client.releaseHeldClose();
+    for (const { data, isBinary } of client.isEndedHere ? [] : held)
+      path.receiver.receiveHeld(client, data, isBinary);
+    if (!client.inbox || client.inbox.queued === 0) client.releaseHeldClose();
   }
 
   #forgetWaiting(client: GuardedSocket, attempt: HandshakeAttempt): void {

@@ -5,6 +5,8 @@ import { findConnection } from './ws-connection.js';
 /**
  * The last guard of every handler of a `@WsAuth()` gateway. It looks once more whether the connection is open: a guard
  * before it may have waited, and what was revoked meanwhile must not reach the handler (requirement SE-02).
+ *
+ * Not checked: what an interceptor or a pipe behind it waits for.
  */
 @Injectable()
 export class WsAuthFenceGuard implements CanActivate {

@@ -57,6 +57,7 @@ export function missingInternals(): string[] {
   const { _receiver, _sender } = socket;
   const found: Record<string, boolean> = {
     'WebSocket._socket': socket._socket === raw,
+    'WebSocket._closeFrameReceived': socket._closeFrameReceived === false,
     'Receiver._state': _receiver?._state === 0,
     'Receiver._bufferedBytes': _receiver?._bufferedBytes === 0,
     'Receiver._fragmented': _receiver?._fragmented === 0,
@@ -71,6 +72,7 @@ export function missingInternals(): string[] {
 interface ProbedSocket {
   setSocket(raw: PassThrough, head: Buffer, options: object): void;
   readonly _socket: unknown;
+  readonly _closeFrameReceived: unknown;
   readonly _receiver: WsReceiver | undefined;
   readonly _sender: WsSender | undefined;
 }

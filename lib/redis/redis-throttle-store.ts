@@ -3,10 +3,11 @@ import type { ThrottleStore } from '../core/throttle/throttle-store.js';
 import { asText } from './redis-client.js';
 import { emissionOf, type RedisConnection } from './redis-connection.js';
 import { RedisScript } from './redis-script.js';
-import { GCRA, LEASE } from './redis-scripts.js';
+import { GCRA, GIVE_BACK, LEASE } from './redis-scripts.js';
 
 const TAKE = new RedisScript(GCRA);
 const TAKE_UP_TO = new RedisScript(LEASE);
+const RETURN = new RedisScript(GIVE_BACK);
 
 /** Rates in Redis: one number for each key, on the server's clock, gone when the key is whole again. */
 export class RedisThrottleStore implements ThrottleStore {
@@ -25,6 +26,10 @@ export class RedisThrottleStore implements ThrottleStore {
     const reply = await this.#run(TAKE_UP_TO, key, rate, wanted);
     const [taken, retryAfterMs] = Array.isArray(reply) ? reply : [];
     return { taken: toNumber(taken), retryAfterMs: toNumber(retryAfterMs) };
+  }
+
+  async giveBack(key: string, rate: Rate, count: number): Promise<void> {
+    await this.#run(RETURN, key, rate, count);
   }
 
   #run(script: RedisScript, key: string, rate: Rate, count: number): Promise<unknown> {

@@ -105,19 +105,29 @@ export function describeThrottleStore(name: string, makeStores: MakeStores): voi
         }
       });
 
-      it('tells the wait and counts nothing when nothing is wanted', async () => {
-        for (let count = 0; count < 20; count += 1)
-          expect(await takeUpTo(0)).toEqual({ taken: 0, retryAfterMs: 0 });
-        await take(10);
-        const { taken, retryAfterMs } = await takeUpTo(0);
-        expect(taken).toBe(0);
-        expect(retryAfterMs).toBeGreaterThan(30_000);
-        expect(retryAfterMs).toBeLessThanOrEqual(60_000);
-      });
-
       it('gives out no more than the burst to all that come at once (TH-09)', async () => {
         const leases = await Promise.all(Array.from({ length: 20 }, () => takeUpTo(3)));
         expect(leases.reduce((sum, { taken }) => sum + taken, 0)).toBe(10);
+      });
+    });
+
+    describe('giveBack', () => {
+      const giveBack = (count: number): Promise<void> => under.stores.throttle.giveBack(key, HOURLY, count);
+
+      it('makes room for as many again', async () => {
+        await take(10);
+        await giveBack(3);
+        expect((await take(4)).allowed).toBe(false);
+        expect(await take(3)).toEqual(ALLOWED);
+      });
+
+      it('never makes more room than there was, and none for a key that nobody counted', async () => {
+        await giveBack(5);
+        await take(2);
+        await giveBack(100);
+        expect((await take(11)).allowed).toBe(false);
+        expect(await take(10)).toEqual(ALLOWED);
+        expect((await take(1)).allowed).toBe(false);
       });
     });
 

@@ -167,7 +167,7 @@ describe('MS-02: what breaks the protocol', () => {
     const test = await start();
     for (const [bytes, reasonCode] of [
       [frameBytes('x', 3), 'protocol_error'],
-      [Buffer.concat(Array.from({ length: 11 }, () => frameBytes('', OPCODE.ping))), 'protocol_error'],
+      [Buffer.concat(Array.from({ length: 11 }, () => frameBytes('', OPCODE.ping))), 'control_flood'],
     ] as const) {
       const client = await RawClient.open(test.port);
       clients.push(client);

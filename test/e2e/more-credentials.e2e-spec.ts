@@ -8,6 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { CredentialReader, WsAuthOptions } from '../../lib/index.js';
 import { newNodeId } from '../../lib/core/identifiers.js';
 import { ORIGIN, startApp, type TestApp } from '../support/app.js';
+import { eventually } from '../support/eventually.js';
 import { makeChatGateway } from '../support/gateways.js';
 import { handshakeBytes, type HandshakeParts, messageBytes, RawClient } from '../support/raw-client.js';
 import { startRedis, type RedisServer } from '../support/redis-server.js';
@@ -129,6 +130,62 @@ describe('Basic', () => {
     }
   });
 
+  it('is not guessed more often by guessing at the same time (CR-05)', async () => {
+    let asked = 0;
+    const slow = async () => {
+      asked += 1;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      return null;
+    };
+    const test = await start({ ...options, basic: { verify: slow } });
+    const answers = await Promise.all(
+      Array.from({ length: 40 }, async (_, count) => {
+        const client = await knock(test, { headers: { Authorization: basic('ada', `guess ${count}`) } });
+        return (await client.response()).status;
+      }),
+    );
+    expect(asked).toBe(10);
+    expect(answers.filter((status) => status === 401)).toHaveLength(10);
+    expect(answers.filter((status) => status === 429)).toHaveLength(30);
+  });
+
+  it('does not outlive a revocation that came while the password was looked up (SE-03)', async () => {
+    let go = (): void => {};
+    const waiting = new Promise<void>((resolve) => (go = resolve));
+    const asked: string[] = [];
+    const slow = async (user: string) => {
+      asked.push(user);
+      await waiting;
+      return { id: user };
+    };
+    const test = await start({ ...options, basic: { verify: slow } });
+    const client = await knock(test, { headers: { Authorization: basic('ada', 'old password') } });
+    await eventually(() => asked.length === 1);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    await test.sessions.revoke({ user: 'ada', reason: 'password_changed' });
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    go();
+    expect((await client.response()).status).toBe(401);
+    expect(test.connections.local()).toEqual([]);
+  });
+
+  it('beside a session cookie of the same user, from a browser, leaves the session in charge', async () => {
+    const test = await start({ ...options, credentials: ['basic', 'cookie'] });
+    const { token, session } = await test.sessions.create({ userId: 'ada' });
+    const headers = {
+      Host: `localhost:${test.port}`,
+      Authorization: basic('ada', 'correct horse'),
+      Cookie: `__Host-sid=${token}`,
+    };
+    const client = await knock(test, { headers });
+    await client.upgraded();
+    expect(test.connections.local()[0]).toMatchObject({ credential: 'cookie', session: { id: session.id } });
+    await test.sessions.revoke({ session: session.id });
+    expect((await client.closed()).code).toBe(4410);
+    expect((await (await knock(test, { headers })).response()).status).toBe(101);
+    expect(test.connections.local()[0]).toMatchObject({ credential: 'basic' });
+  });
+
   it('does not boot half set up', async () => {
     await expect(start({ credentials: ['basic'] })).rejects.toThrow('option "basic" is missing');
     await expect(start({ ...options, basic: {} })).rejects.toThrow('option "basic" needs "verify"');
@@ -216,6 +273,21 @@ describe('a reader of the application', () => {
       await expectRefusal(await knock(test, { headers: { 'X-Api-Key': key } }), 'unauthorized', invalid);
   });
 
+  it('may have an Authorization scheme of its own', async () => {
+    const own: CredentialReader<string> = {
+      kind: 'hmac',
+      read: ({ headers }) => /^HMAC (.+)$/.exec(headers.authorization ?? '')?.[1] ?? null,
+      verify: (value) => (value === 'signed' ? { id: 'ada' } : null),
+    };
+    const test = await start({ credentials: ['hmac', 'bearer'], readers: [own as CredentialReader] });
+    const statusOf = async (Authorization: string): Promise<number> =>
+      (await (await knock(test, { headers: { Authorization, Origin: undefined } })).response()).status;
+    expect(await statusOf('HMAC signed')).toBe(101);
+    expect(await statusOf('HMAC forged')).toBe(401);
+    expect(await statusOf('Digest x')).toBe(401);
+    expect(await statusOf(`Bearer ${test.token()}`)).toBe(101);
+  });
+
   it('of what browsers send by themselves is no credential without an Origin', async () => {
     const test = await start({ ...options, readers: [{ ...apiKey, ambient: true } as CredentialReader] });
     const client = await knock(test, { headers: { 'X-Api-Key': 'key of ada', Origin: undefined } });
@@ -252,6 +324,11 @@ describe('a token in the URL', () => {
     expect(log).toContain(
       'handshake.dangerouslyAllowTokenInUrl takes tokens from the query parameter "access_token"',
     );
+    const machine = await knock(test, {
+      target: `/ws?access_token=${test.token()}`,
+      headers: { Origin: undefined },
+    });
+    await machine.upgraded();
     const wrong = await knock(test, { target: '/ws?access_token=wrong' });
     await expectRefusal(wrong, 'unauthorized', {
       'www-authenticate': 'Bearer realm="ws", error="invalid_token"',

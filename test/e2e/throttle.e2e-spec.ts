@@ -179,6 +179,46 @@ describe('the limits of every connection', () => {
   });
 });
 
+describe('fresh credentials and odd frames', () => {
+  it('count: ten refreshes in a minute, each also as a message of its user', async () => {
+    const test = await start({ throttle: { perUser: { limit: 1, windowMs: HOUR, burst: 11 } } });
+    const client = await admitted(test);
+    const events: string[] = [];
+    for (let count = 0; count < 12; count += 1) {
+      client.send('auth.refresh', { token: test.token() });
+      events.push((await client.message()).event);
+    }
+    expect(countOf(events, 'auth.ok')).toBe(10);
+    expect(countOf(events, 'rate')).toBe(2);
+    expect(await answers(client, 'free', 1)).toEqual(['rate']);
+  });
+
+  it('count in bytes, whatever form the application wants them in', async () => {
+    @WsAuth()
+    @WebSocketGateway({ path: '/ws' })
+    class BinaryGateway {
+      handleConnection(client: { binaryType: string }) {
+        client.binaryType = 'arraybuffer';
+      }
+      @SubscribeMessage('m')
+      m() {
+        return { event: 'm' };
+      }
+    }
+    const test = await startApp({
+      gateways: [BinaryGateway],
+      adapter: { messageParser: () => ({ event: 'm', data: undefined }) },
+      options: { throttle: { perConnectionBytes: { limit: 1, windowMs: 1_000, burst: 3_000 } } },
+    });
+    open.push(test);
+    const client = await admitted(test);
+    client.write(...Array.from({ length: 6 }, () => frameBytes('x'.repeat(1_000), OPCODE.binary)));
+    const events: string[] = [];
+    while (events.length < 6) events.push((await client.message()).event);
+    expect(countOf(events, 'm')).toBe(3);
+  });
+});
+
 describe('the limit of a user', () => {
   const perUser = { limit: 1, windowMs: HOUR, burst: 12 };
 

@@ -24,6 +24,8 @@ export interface ReaderSettings {
   readonly takesBasic: boolean;
   /** The query parameter in which a token may stand, which is dangerous, or none. */
   readonly tokenParameter: string | undefined;
+  /** Readers of the application's own are asked too: an Authorization scheme that is none of ours may be theirs. */
+  readonly hasReaders: boolean;
 }
 
 const TICKET_PROTOCOL = 'ticket.ws-auth.';
@@ -59,7 +61,7 @@ export function readCredential(
       found.push({ kind: 'bearer', value: decodeToken(protocol.slice(BEARER_PROTOCOL.length)) });
     }
   }
-  const fromHeader = readAuthorization(request, settings.takesBasic, found.length > 0);
+  const fromHeader = readAuthorization(request, settings, found.length > 0);
   if (fromHeader) found.push(fromHeader);
   if (found.length > 1) throw new HandshakeRefused('multiple_credentials', 'multiple_credentials');
   return found[0] ?? null;
@@ -94,7 +96,7 @@ export function stripCredentials(query: string, further: ReadonlySet<string>): s
  */
 function readAuthorization(
   request: UpgradeRequest,
-  takesBasic: boolean,
+  { takesBasic, hasReaders }: ReaderSettings,
   hasOther: boolean,
 ): PresentedCredential | null {
   const header = request.authorization;
@@ -105,6 +107,7 @@ function readAuthorization(
     if (!value) throw unauthorized('basic_syntax');
     return { kind: 'basic', value };
   }
+  if (hasReaders && !/^(?:bearer|basic)(?: |$)/i.test(header)) return null;
   if (header.length > MAX_TOKEN_LENGTH + 'bearer '.length) throw unauthorized('bearer_too_long');
   const match = BEARER.exec(header);
   if (!match) throw unauthorized('authorization_syntax');
@@ -136,6 +139,11 @@ function unauthorized(reason: string): HandshakeRefused {
 /** The challenge of a 401: with an error code only when something was presented (RFC 6750 §3). */
 export function bearerChallenge(presented: boolean): string {
   return presented ? 'Bearer realm="ws", error="invalid_token"' : 'Bearer realm="ws"';
+}
+
+/** True for a query with a parameter of this name, in any spelling. */
+export function hasParameter(query: string, name: string): boolean {
+  return query !== '' && query.split('&').some((pair) => parameterName(pair) === name);
 }
 
 function readQuery(

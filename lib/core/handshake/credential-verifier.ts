@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { Clock } from '../clock.js';
-import { createPrincipal } from '../principal.js';
-import type { FailureLimiter } from '../throttle/failure-limiter.js';
+import { createPrincipal, type PrincipalInit } from '../principal.js';
+import type { FailureLimiter, Guess } from '../throttle/failure-limiter.js';
 import { parseTicket, tokenHashOf, userHashOf, userHashOfSession } from '../identifiers.js';
 import type { AdmissionBasis } from '../session/connection-registry.js';
 import type { PresentedTicket } from '../ticket/ticket-store.js';
@@ -96,9 +96,9 @@ export class CredentialVerifier {
   /** A certificate cannot be guessed: TLS has seen that its key is there. */
   async #verifyCertificate(attempt: HandshakeAttempt, certificate: PeerCertificate): Promise<VerifiedBasis> {
     const ask = this.#options.clientCertificate?.principal;
-    const init = await this.#answerOf(attempt, () => ask?.(certificate, attempt.handshake!) ?? null);
+    const verify = (): PrincipalAnswer => ask?.(certificate, attempt.handshake!) ?? null;
+    const basis = await this.#ask(attempt, 'client-certificate', verify);
     const endsAt = Date.parse(certificate.valid_to);
-    const basis = this.#basisOf(attempt, 'client-certificate', init);
     return Number.isNaN(endsAt) ? basis : { ...basis, endsAt };
   }
 
@@ -109,32 +109,53 @@ export class CredentialVerifier {
     claim: string,
     verify: () => PrincipalAnswer,
   ): Promise<VerifiedBasis> {
-    const { failures } = this.#options;
-    const { prefix } = attempt.address!;
-    const retryAfterMs = await this.#timer.wait(attempt, failures.waitMs(prefix, claim));
-    if (retryAfterMs > 0) throw new HandshakeRefused('rate_limited', 'too_many_failures', { retryAfterMs });
-    const init = await this.#answerOf(attempt, verify);
+    const guess = await this.#beginGuess(attempt, claim);
+    if (guess.retryAfterMs > 0) {
+      const { retryAfterMs } = guess;
+      throw new HandshakeRefused('rate_limited', 'too_many_failures', { retryAfterMs });
+    }
+    let hasFailed = true;
     try {
-      return this.#basisOf(attempt, kind, init);
+      const basis = await this.#ask(attempt, kind, verify);
+      hasFailed = false;
+      return basis;
     } catch (error) {
-      await this.#timer.wait(attempt, failures.note(prefix, claim));
+      // Where nobody could tell, nothing was learnt. A client that leaves before it is told has guessed.
+      hasFailed = error instanceof HandshakeRefused;
+      throw error;
+    } finally {
+      guess.end(hasFailed);
+    }
+  }
+
+  /** One that nobody waits for any more is ended when it begins. */
+  async #beginGuess(attempt: HandshakeAttempt, claim: string): Promise<Guess> {
+    const beginning = this.#options.failures.begin(attempt.address!.prefix, claim);
+    try {
+      return await this.#timer.wait(attempt, beginning);
+    } catch (error) {
+      beginning.then(({ end }) => end(false)).catch(() => {});
       throw error;
     }
   }
 
-  async #answerOf(attempt: HandshakeAttempt, ask: () => PrincipalAnswer): Promise<unknown> {
-    const answer = ask();
-    return answer instanceof Promise ? this.#timer.wait(attempt, answer) : answer;
-  }
-
-  #basisOf(attempt: HandshakeAttempt, credential: CredentialKind, init: unknown): VerifiedBasis {
+  async #ask(
+    attempt: HandshakeAttempt,
+    credential: CredentialKind,
+    verify: () => PrincipalAnswer,
+  ): Promise<VerifiedBasis> {
+    // Before anybody is asked: what is revoked while the answer is awaited was proved before that.
+    const provedAt = this.#options.clock();
+    const answer = verify();
+    const init: unknown = isThenable(answer)
+      ? await this.#timer.wait(attempt, Promise.resolve(answer))
+      : answer;
     const principal = init === null ? null : createPrincipal(init, this.#options.principalIdPattern);
     if (!principal) throw unauthorized(attempt, `${credential}_refused`);
     attempt.principalId = principal.id;
     const userHash = userHashOf(this.#userHashKey, principal.id);
     if (attempt.sessionId !== undefined && userHashOfSession(attempt.sessionId) !== userHash)
       throw unauthorized(attempt, 'credential_conflict');
-    const provedAt = this.#options.clock();
     return {
       basis: { mode: 'principal', principal, userHash, issuedAt: provedAt, tokenHash: undefined },
       credential,
@@ -197,4 +218,9 @@ export function basisOfCookie(sessionId: string): VerifiedBasis {
 /** The user that a basis is of, before the store has said who that is. */
 export function userHashOfBasis(basis: AdmissionBasis): string {
   return basis.mode === 'ticket' ? basis.ticket.userHash : basis.userHash;
+}
+
+/** Promises of other realms and libraries too. */
+function isThenable(answer: PrincipalAnswer): answer is Promise<PrincipalInit | null> {
+  return typeof (answer as { then?: unknown } | null)?.then === 'function';
 }

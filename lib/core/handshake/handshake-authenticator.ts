@@ -20,6 +20,7 @@ import { AttemptTimer } from './attempt-timer.js';
 import { ClientAddressReader, isLoopbackIp } from './client-address.js';
 import {
   carriesCredential,
+  hasParameter,
   isAmbientBasic,
   readCredential,
   stripCredentials,
@@ -344,6 +345,8 @@ export class HandshakeAuthenticator {
       throw new HandshakeRefused('origin_not_allowed', 'origin_missing_beside_cookie');
     if (gateway.access === 'public' || gateway.credentials.has('first-message')) return;
     if (request.authorization !== undefined || offersTicket(request)) return;
+    const tokenParameter = this.#options.handshake.dangerouslyAllowTokenInUrl;
+    if (tokenParameter !== undefined && hasParameter(request.query, tokenParameter)) return;
     if (raw.certificate && gateway.credentials.has('client-certificate')) return;
     if (this.#options.readers.some(({ kind, ambient }) => !ambient && gateway.credentials.has(kind))) return;
     throw new HandshakeRefused('origin_not_allowed', 'origin_missing');
@@ -385,19 +388,25 @@ export class HandshakeAuthenticator {
     const credential = this.#readCredential(attempt, request, gateway, raw);
     const cookieSession = this.#readCookieSession(attempt, request, raw);
     attempt.sessionId = cookieSession;
-    if (credential)
-      return {
-        kind: 'accept',
-        connection: await this.#admitCredential(attempt, credential, kindOf(credential)),
-      };
+    const isAmbient = credential !== null && isSentByItself(credential, request);
+    if (credential && !isAmbient) return this.#acceptCredential(attempt, credential);
     if (cookieSession && gateway.credentials.has('cookie')) {
       const connection = await this.#admitCookie(attempt, cookieSession);
       if (connection) return { kind: 'accept', connection };
-      // A session that has ended is no credential, and so no evidence against the one that is waited for.
-      if (gateway.credentials.has('first-message')) attempt.sessionId = undefined;
+      // A session that has ended is no credential, and so no evidence against what else there is or is waited for.
+      if (credential || gateway.credentials.has('first-message')) attempt.sessionId = undefined;
     }
+    if (credential) return this.#acceptCredential(attempt, credential);
     if (gateway.credentials.has('first-message')) return this.#acceptWaiting(attempt);
     throw unauthorized(attempt, attempt.hasPresented ? 'session_unknown' : 'credential_missing');
+  }
+
+  async #acceptCredential(
+    attempt: HandshakeAttempt,
+    credential: PresentedCredential,
+  ): Promise<HandshakeDecision> {
+    const connection = await this.#admitCredential(attempt, credential, kindOf(credential));
+    return { kind: 'accept', connection };
   }
 
   async #acceptWaiting(attempt: HandshakeAttempt): Promise<HandshakeDecision> {
@@ -427,7 +436,8 @@ export class HandshakeAuthenticator {
   ): PresentedCredential | null {
     const takesBasic = gateway.credentials.has('basic');
     const tokenParameter = this.#options.handshake.dangerouslyAllowTokenInUrl;
-    const builtIn = readBuiltIn(attempt, request, { takesBasic, tokenParameter });
+    const hasReaders = this.#options.readers.some(({ kind }) => gateway.credentials.has(kind));
+    const builtIn = readBuiltIn(attempt, request, { takesBasic, tokenParameter, hasReaders });
     if (isAmbientBasic(request) && builtIn?.kind !== 'basic')
       this.#auditIgnored(attempt, 'ambient_basic_ignored');
     const own = readOwnCredential(attempt, request, gateway, this.#options.readers);
@@ -543,7 +553,12 @@ function kindOf(credential: PresentedCredential): CredentialKind {
   return credential.kind === 'own' ? credential.reader.kind : credential.kind;
 }
 
-/** Browsers send it by themselves, so it counts where nothing else was presented. */
+/** Browsers send these without being told to: a session cookie, which a logout ends, comes before them. */
+function isSentByItself(credential: PresentedCredential, { origin }: UpgradeRequest): boolean {
+  return credential.kind === 'client-certificate' || (credential.kind === 'basic' && origin !== undefined);
+}
+
+/** Counts where no explicit credential was presented. */
 function certificateOf(gateway: GatewayPolicy, { certificate }: RawUpgrade): PresentedCredential | null {
   if (!certificate || !gateway.credentials.has('client-certificate')) return null;
   return { kind: 'client-certificate', value: certificate };

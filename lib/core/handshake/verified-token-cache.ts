@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Clock } from '../clock.js';
 import type { TokenVerifier, VerifiedToken } from './token-verifier.js';
 
-/** However long a token lives: by then a key that was withdrawn counts for nothing any more. */
+/** However long a token lives: for so long at most a key that was withdrawn still counts here, for a token that was seen. */
 const MAX_CACHED_MS = 5 * 60_000;
 
 interface CachedToken {

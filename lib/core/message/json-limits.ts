@@ -73,7 +73,7 @@ export function hasForbiddenKey(message: unknown): boolean {
     if (typeof value !== 'object' || value === null) continue;
     if (Object.hasOwn(value, '__proto__')) return true;
     if (Object.hasOwn(value, 'constructor') && hasOwnPrototype(value.constructor)) return true;
-    open.push(...Object.values(value));
+    for (const inner of Object.values(value)) open.push(inner);
   }
   return false;
 }

@@ -1,6 +1,6 @@
 /** Who handles the messages of a line, and reads more of them. */
 export interface LineOwner<Message> {
-  /** Handles a message. What it returns is awaited before the slot is free; it does not reject. */
+  /** Handles a message. What it returns is awaited before the slot is free; a rejection frees it too. */
   handle(message: Message): Promise<void> | void;
   /** True when what waits shall not be handled any more. */
   readonly isFenced: boolean;
@@ -68,10 +68,11 @@ export class MessageLine<Message> {
     const handled = this.#owner.handle(message);
     if (handled === undefined) return;
     this.#running += 1;
-    void handled.then(() => {
+    const end = (): void => {
       this.#running -= 1;
       this.#goOn();
-    });
+    };
+    void handled.then(end, end);
   }
 
   /** A loop and no recursion: all that waits may be done with at once. */

@@ -24,6 +24,11 @@ export class BlockCache {
     if (oldest !== undefined) this.#ends.delete(oldest);
   }
 
+  /** Lets a key come again. */
+  unblock(key: string): void {
+    this.#ends.delete(key);
+  }
+
   /** How long a key is still blocked; 0 when it is not. */
   remaining(key: string, now: number): number {
     const end = this.#ends.get(key);

@@ -45,6 +45,11 @@ export class Gcra {
     return (wholeAt < now ? now : wholeAt) + this.#emissionMs * cost;
   }
 
+  /** The number before `cost` was counted. */
+  previous(wholeAt: number, cost: number): number {
+    return wholeAt - this.#emissionMs * cost;
+  }
+
   /** How long to wait until a number of {@link next} would be allowed; 0 when it is. */
   waitMs(next: number, now: number): number {
     const over = next - this.#toleranceMs - now;
@@ -83,14 +88,23 @@ export class GcraLimiter {
     return ALLOWED;
   }
 
-  /** Counts as much of `wanted` as the rate allows. With 0 it counts nothing, and tells the wait for the next one. */
+  /** Counts as much of `wanted` as the rate allows. */
   takeUpTo(key: string, now: number, wanted: number): RateLease {
     const wholeAt = this.#wholeAt.get(key) ?? 0;
     const taken = Math.min(wanted, this.#gcra.remaining(wholeAt, now));
     const next = taken > 0 ? this.#gcra.next(wholeAt, now, taken) : wholeAt;
     if (taken > 0) this.#keep(key, next);
-    if (taken === wanted && wanted > 0) return { taken, retryAfterMs: 0 };
+    if (taken === wanted) return { taken, retryAfterMs: 0 };
     return { taken, retryAfterMs: this.#gcra.waitMs(this.#gcra.next(next, now, 1), now) };
+  }
+
+  /** Takes back what was counted. */
+  giveBack(key: string, now: number, count: number): void {
+    const wholeAt = this.#wholeAt.get(key);
+    if (wholeAt === undefined) return;
+    const before = this.#gcra.previous(wholeAt, count);
+    if (before > now) this.#keep(key, before);
+    else this.#wholeAt.delete(key);
   }
 
   /** How many a key may take at once. */

@@ -26,6 +26,8 @@ interface Lease {
   endsAt: number;
   /** The store has no more until then. */
   blockedUntil: number;
+  /** What those want who wait for an answer of the store. */
+  demand: number;
   /** How much to take at a time. */
   batch: number;
   takenAt: number;
@@ -37,13 +39,14 @@ const MAX_LEASE_MS = 5_000;
 /** From here on more is taken while there is still some in hand. */
 const MIN_BATCH_TO_RENEW_EARLY = 8;
 /** A message waits for at most so many answers of the store. */
-const MAX_TRIES = 4;
+const MAX_TRIES = 8;
 
 /**
  * A rate that all nodes share, given out from what this node has taken in advance, so that a message rarely waits for the
- * store. Who sends little is asked for one by one; who sends much makes the node take more at a time. Never gives out
- * more than the rate allows on all nodes together; may give out less, by what nodes have in hand. While the store is
- * away this node holds its own share of the rate (requirements TH-02, TH-09).
+ * store. Who sends little is asked for one by one; who sends much makes the node take more at a time. All that is given out
+ * was taken before, so that over time no more than the rate is; in any one stretch of time it can be off, in both
+ * directions, by what the nodes have in hand. While the store is away this node holds its own share of the rate
+ * (requirements TH-02, TH-09).
  */
 export class LeasedRate {
   readonly #options: LeasedRateOptions;
@@ -51,7 +54,7 @@ export class LeasedRate {
   readonly #maxBatch: number;
   readonly #maxKeys: number;
   readonly #ownShare: GcraLimiter;
-  /** In order of use. */
+  /** In the order in which they came. */
   readonly #leases = new Map<string, Lease>();
   #isAway = false;
 
@@ -107,14 +110,20 @@ export class LeasedRate {
   }
 
   async #ask(lease: Lease, cost: number): Promise<number> {
-    for (let tries = 0; tries < MAX_TRIES; tries += 1) {
-      await this.#renew(lease, Math.max(lease.batch, cost - lease.left));
-      if (lease.left >= cost) {
-        lease.left -= cost;
-        return 0;
+    lease.demand += cost;
+    try {
+      for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+        // For all who wait: one answer for one of them would leave the others to be refused.
+        await this.#renew(lease, Math.max(lease.batch, lease.demand - lease.left));
+        if (lease.left >= cost) {
+          lease.left -= cost;
+          return 0;
+        }
+        const wait = lease.blockedUntil - this.#options.clock();
+        if (wait > 0) return wait;
       }
-      const wait = lease.blockedUntil - this.#options.clock();
-      if (wait > 0) return wait;
+    } finally {
+      lease.demand -= cost;
     }
     // Others of this key were always quicker: that is a rate at its end.
     return this.#leaseMs;
@@ -122,14 +131,15 @@ export class LeasedRate {
 
   /** One question to the store at a time for each key; who comes meanwhile waits for the same answer. */
   #renew(lease: Lease, wanted: number): Promise<void> {
-    lease.taking ??= this.#takeMore(lease, Math.min(Math.ceil(wanted), this.#options.rate.burst)).finally(
-      () => (lease.taking = undefined),
-    );
+    lease.taking ??= this.#takeMore(lease, wanted).finally(() => (lease.taking = undefined));
     return lease.taking;
   }
 
-  async #takeMore(lease: Lease, wanted: number): Promise<void> {
-    const { clock } = this.#options;
+  async #takeMore(lease: Lease, wish: number): Promise<void> {
+    const { clock, rate } = this.#options;
+    // All who come in this turn are asked for together.
+    await Promise.resolve();
+    const wanted = Math.min(Math.ceil(Math.max(wish, lease.demand - lease.left)), rate.burst);
     const { taken, retryAfterMs } = await this.#takeUpTo(lease.key, wanted);
     const now = clock();
     // A batch that was used up at once was too small.
@@ -168,6 +178,7 @@ export class LeasedRate {
       left: 0,
       endsAt: 0,
       blockedUntil: 0,
+      demand: 0,
       batch: 1,
       takenAt: -Infinity,
       taking: undefined,

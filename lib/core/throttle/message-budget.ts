@@ -1,4 +1,5 @@
 import {
+  REFRESH_RATE,
   refusalOf,
   type MessageThrottle,
   type RateAnswer,
@@ -20,6 +21,7 @@ export class MessageBudget {
   #bytes = 0;
   #malformed = 0;
   #violations = 0;
+  #refreshes = 0;
   /** The same for the rules of this gateway that are per connection; made with the first message that has one. */
   #rules: Map<ThrottleRule, number> | undefined;
   /** Keys that are the same for every message. */
@@ -69,6 +71,17 @@ export class MessageBudget {
     const wait = rates.malformed.waitMs(next, now);
     if (wait > 0) return refuse('malformed', options.malformed.limit, wait);
     this.#malformed = next;
+    return null;
+  }
+
+  /** Counts a fresh credential of a live connection. */
+  takeRefresh(): RateRefusal | null {
+    const { rates, clock } = this.#throttle;
+    const now = clock();
+    const next = rates.refreshes.next(this.#refreshes, now, 1);
+    const wait = rates.refreshes.waitMs(next, now);
+    if (wait > 0) return refuse('refresh', REFRESH_RATE.limit, wait);
+    this.#refreshes = next;
     return null;
   }
 

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.js';
 import type { Connection } from '../connection.js';
-import { Gcra, GcraLimiter } from './gcra.js';
+import { Gcra, GcraLimiter, type Rate } from './gcra.js';
 import { LeasedRate } from './leased-rate.js';
 import { compileThrottleLimits, isCost, type ThrottledMessage, type ThrottleRule } from './throttle-limit.js';
 import type { ResolvedThrottleOptions } from './throttle-options.js';
@@ -44,7 +44,11 @@ export interface ConnectionRates {
   readonly bytes: Gcra;
   readonly malformed: Gcra;
   readonly violations: Gcra;
+  readonly refreshes: Gcra;
 }
+
+/** Fresh credentials of one connection. A client refreshes once in the life of a token. */
+export const REFRESH_RATE: Rate = { limit: 10, windowMs: 60_000, burst: 10 };
 
 /** The rule for all messages of a user. */
 const USER_RULE = 'user';
@@ -70,11 +74,12 @@ export class MessageThrottle {
       bytes: new Gcra(perConnectionBytes),
       malformed: new Gcra(malformed),
       violations: new Gcra(violations),
+      refreshes: new Gcra(REFRESH_RATE),
     };
     this.moduleRules = compileThrottleLimits(limits, 'module');
     this.#userRule = {
       name: USER_RULE,
-      scope: 'module',
+      scope: 'budget',
       unit: 'messages',
       rate: perUser,
       gcra: new Gcra(perUser),
@@ -167,11 +172,15 @@ export class MessageThrottle {
   keyOf(rule: ThrottleRule, sender: Sender, message: ThrottledMessage): string {
     const { per } = rule;
     const { connection, address } = sender;
-    if (!connection || per === 'address') return throttleKey(rule.scope, rule.name, 'address', address);
+    if (!connection || per === 'address')
+      return throttleKey(rule.scope, rule.name, rule.unit, 'address', address);
     const { tenant } = connection.principal;
-    if (per === 'tenant' && tenant !== undefined) return throttleKey(rule.scope, rule.name, 'tenant', tenant);
+    if (per === 'tenant' && tenant !== undefined)
+      return throttleKey(rule.scope, rule.name, rule.unit, 'tenant', tenant);
     const own = typeof per === 'function' ? this.#askFunction(per, rule, connection, message) : undefined;
-    return own === undefined ? userKey(rule, sender) : throttleKey(rule.scope, rule.name, 'own', own);
+    return own === undefined
+      ? userKey(rule, sender)
+      : throttleKey(rule.scope, rule.name, rule.unit, 'own', own);
   }
 
   /** A key function that fails or knows nobody makes the message count for its user: never for nobody, never for all. */
@@ -195,9 +204,9 @@ export class MessageThrottle {
   }
 }
 
-function userKey({ scope, name }: ThrottleRule, { connection, address }: Sender): string {
-  if (!connection) return throttleKey(scope, name, 'address', address);
-  return throttleKey(scope, name, 'user', connection.grant.userHash);
+function userKey({ scope, name, unit }: ThrottleRule, { connection, address }: Sender): string {
+  if (!connection) return throttleKey(scope, name, unit, 'address', address);
+  return throttleKey(scope, name, unit, 'user', connection.grant.userHash);
 }
 
 export function refusalOf(rule: ThrottleRule, remaining: number, retryAfterMs: number): RateRefusal {

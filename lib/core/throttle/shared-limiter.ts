@@ -55,19 +55,15 @@ export class SharedLimiter {
     return decision ?? this.#ownShare.take(key, this.#options.clock(), cost);
   }
 
-  /** How long a key must wait for its next one, on all nodes; 0 when it may come now. Counts nothing. */
-  async peek(key: string): Promise<number> {
-    const blocked = this.#blockOf(key);
-    if (blocked) return blocked.retryAfterMs;
+  /** Takes back one that was counted. A store that is away keeps it counted, until it ends by itself. */
+  async giveBack(key: string): Promise<void> {
+    this.#blocked.unblock(key);
     const { store, rate, clock } = this.#options;
     try {
-      const { retryAfterMs } = await store.takeUpTo(key, rate, 0);
-      this.noteAnswer(key, { allowed: retryAfterMs === 0, retryAfterMs });
-      return retryAfterMs;
+      await store.giveBack(key, rate, 1);
     } catch (error) {
-      if (!(error instanceof StoreUnavailable)) throw error;
       this.noteAway(error);
-      return this.#ownShare.takeUpTo(key, clock(), 0).retryAfterMs;
+      this.#ownShare.giveBack(key, clock(), 1);
     }
   }
 

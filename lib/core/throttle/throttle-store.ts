@@ -16,12 +16,19 @@ export interface ThrottleStore {
 
   /**
    * Counts as much of `wanted` as the rate allows, in one step: a node takes in advance what it may then give out by itself.
-   * With 0 it counts nothing, and tells how long to wait for the next one.
    *
    * @param key of {@link throttleKey}
    * @throws {StoreUnavailable} when nobody can tell
    */
   takeUpTo(key: string, rate: Rate, wanted: number): Promise<RateLease>;
+
+  /**
+   * Takes back what was counted for a key, and never more than that.
+   *
+   * @param key of {@link throttleKey}
+   * @throws {StoreUnavailable} when nobody can tell
+   */
+  giveBack(key: string, rate: Rate, count: number): Promise<void>;
 }
 
 /** 128 bits and more: nobody finds two identities with one key. */

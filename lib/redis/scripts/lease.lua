@@ -1,4 +1,4 @@
--- Takes from a rate as much as there is, up to what is wanted. With 0 wanted it takes nothing and tells the wait.
+-- Takes from a rate as much as there is, up to what is wanted.
 --
 -- KEYS 1 rate
 -- ARGV 1 emission interval in microseconds   2 burst   3 wanted
@@ -11,7 +11,7 @@ local arrival = tonumber(redis.call('GET', KEYS[1]) or '0')
 if arrival < now then arrival = now end
 local room = now + emission * ARGV[2] - arrival
 local taken = math.min(wanted, math.floor(room / emission))
-if taken < 1 then return {0, math.max(0, math.ceil((emission - room) / 1000))} end
+if taken < 1 then return {0, math.ceil((emission - room) / 1000)} end
 local following = arrival + emission * taken
 redis.call('SET', KEYS[1], string.format('%.0f', following), 'PX', math.max(1, math.ceil((following - now) / 1000)))
 if taken == wanted then return {taken, 0} end

@@ -18,7 +18,7 @@ const BEARER_PROTOCOL = `base64url.bearer.ws-auth.${Buffer.from(JWT).toString('b
 const TICKET_PROTOCOL = `ticket.ws-auth.${TICKET}`;
 
 const NO_MORE: ReadonlySet<string> = new Set();
-const BUILT_IN: ReaderSettings = { takesBasic: false, tokenParameter: undefined };
+const BUILT_IN: ReaderSettings = { takesBasic: false, tokenParameter: undefined, hasReaders: false };
 
 const read = (change: Partial<UpgradeRequest>, settings = BUILT_IN) =>
   readCredential(upgradeRequest(change), settings);

@@ -120,6 +120,7 @@ describe('MessageBudget', () => {
       const store: ThrottleStore = {
         take: async (key, _, cost) => shared.take(key, clock(), cost),
         takeUpTo: async (key, _, wanted) => shared.takeUpTo(key, clock(), wanted),
+        giveBack: async (key, _, count) => shared.giveBack(key, clock(), count),
       };
       const nodes = [build({}, store), build({}, store)].map((node) => new MessageBudget(node, sender('u1')));
       let taken = 0;
@@ -131,7 +132,7 @@ describe('MessageBudget', () => {
 
     it('leaves the store alone where the limit is not shared', async () => {
       const perUser = { ...THROTTLE_DEFAULTS.perUser, shared: false };
-      const store = { take: fail, takeUpTo: fail };
+      const store = { take: fail, takeUpTo: fail, giveBack: fail };
       throttle = build({ perUser }, store);
       expect(takenOf(500, () => budget().takeOfUser())).toBe(400);
     });

@@ -31,6 +31,7 @@ describe('SharedLimiter', () => {
         return shared.take(key, clock(), cost);
       },
       takeUpTo: async (key, _, wanted) => shared.takeUpTo(key, clock(), wanted),
+      giveBack: async (key, _, count) => shared.giveBack(key, clock(), count),
     };
   });
 
