@@ -282,7 +282,11 @@ describe('a handshake that is not one', () => {
       const client = await RawClient.connect(test.port);
       if (place === 'before') client.write(good.slice(0, start), many, good.slice(start));
       else client.write(good.slice(0, -2), many, '\r\n');
-      await expectRefusal(client, 'header_too_large');
+      const { status, headers, body } = await client.response();
+      expect({ status, headers }).toMatchObject({ status: 431, headers: { connection: 'close' } });
+      // Node that hides none, as 22.23 and 24.21, refuses them itself, without a body.
+      if (headers['content-type']) expect(JSON.parse(body)).toMatchObject({ code: 'header_too_large' });
+      await client.end();
     },
   );
 
