@@ -16,6 +16,8 @@ const SEVERAL_SERVERS = [
 export default defineConfig({
   test: {
     reporters: ['default', './tools/count-reporter.mjs'],
+    // Sockets, servers and browsers on a machine that may stand still: who needed a second try is named at the end of the run.
+    retry: 1,
     coverage: { provider: 'v8', include: ['lib/**'], reporter: ['text-summary', 'html'] },
     projects: [
       {
@@ -62,8 +64,6 @@ export default defineConfig({
           // When the others are done, and two at a time: most of it is waiting for servers to take each other for dead.
           sequence: { groupOrder: 1 },
           maxWorkers: 2,
-          // Servers that take each other for dead do so by the clock, and a machine may stand still.
-          retry: 1,
         },
       },
       {
@@ -74,8 +74,6 @@ export default defineConfig({
           setupFiles: ['test/support/setup.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
-          // A browser is another's program, and has its own idea of time.
-          retry: 1,
         },
       },
     ],
