@@ -40,7 +40,11 @@ export function describeFailoverOfApps(name: string, start: () => Promise<Replic
         redis: store.option,
         secret: randomBytes(48).toString('base64url'),
         // Nobody is held back for asking again and again whether the failover is over.
-        handshake: { connectRate: { limit: 1e6, windowMs: 60_000, burst: 1e5 } },
+        handshake: {
+          connectRate: { limit: 1e6, windowMs: 60_000, burst: 1e5 },
+          maxPending: 1e6,
+          maxPendingPerAddress: 1e6,
+        },
       };
       const startNode = async (): Promise<TestApp> => {
         const gateways = [makeChatGateway('/ws', { credentials: ['ticket', 'cookie'] })];
