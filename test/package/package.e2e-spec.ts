@@ -44,6 +44,7 @@ function readmeExamples(): Map<string, string> {
 
 describe('the packed package in an empty Nest project', () => {
   let project: string;
+  let tarball: string;
 
   beforeAll(async () => {
     project = mkdtempSync(join(tmpdir(), 'nestjs-ws-auth-'));
@@ -55,6 +56,7 @@ describe('the packed package in an empty Nest project', () => {
       },
     );
     const [{ filename }] = JSON.parse(stdout) as [{ filename: string }];
+    tarball = join(project, filename);
     const dependencies = Object.fromEntries(PROJECT_PACKAGES.map((name) => [name, installedVersion(name)]));
     const manifest = {
       name: 'empty',
@@ -154,8 +156,9 @@ describe('the packed package in an empty Nest project', () => {
 
   it('has exports and types that publint and arethetypeswrong have nothing to say against', async () => {
     const bin = (name: string) => join(ROOT, 'node_modules', '.bin', name);
-    await run(bin('publint'), ['--strict'], { cwd: ROOT });
-    await run(bin('attw'), ['--pack', '.', '--profile', 'node16'], { cwd: ROOT });
+    // The tarball: to pack once more would build once more, under everybody who runs what is built.
+    await run(bin('publint'), ['run', tarball, '--strict'], { cwd: project });
+    await run(bin('attw'), [tarball, '--profile', 'node16'], { cwd: project });
     expect(own.exports).toHaveProperty(['.', 'require']);
   }, 60_000);
 });
