@@ -28,8 +28,6 @@ export interface SocketReceiver {
   closed(socket: GuardedSocket, code: number): void;
 }
 
-export type { BoundHandler } from './handler-table.js';
-
 /** The network socket below, with the way back up. */
 type RawSocket = Duplex & { [OWNER]?: GuardedSocket };
 
@@ -265,7 +263,6 @@ export class GuardedSocket extends WebSocket implements ConnectionTransport {
   }
 
   #sendToSlowPeer(data: unknown, rest: readonly unknown[]): void {
-    if (this.readyState !== WebSocket.OPEN) return tellUnsent(callbackOf(rest), ENDED);
     const { outbound, counts } = this.#rules;
     const overflow = (this.#overflow ??= new OutboundOverflow(counts));
     const bytes = byteLengthOf(data);

@@ -10,7 +10,8 @@ import { findStructureOffence, hasForbiddenKey, mayHoldForbiddenKey } from '../c
 import { endSocket } from './end-socket.js';
 import { byteLengthOf, toBuffer } from './raw-data.js';
 import { forwardReplies } from './forward-replies.js';
-import type { BoundHandler, GuardedSocket, SocketReceiver } from './guarded-socket.js';
+import type { GuardedSocket, SocketReceiver } from './guarded-socket.js';
+import type { BoundHandler } from './handler-table.js';
 import type { PathRules } from './message-rules.js';
 import { SocketInbox, type InboxContext, type QueuedMessage } from './socket-inbox.js';
 import { SocketRefresh } from './socket-refresh.js';
@@ -61,18 +62,25 @@ export class MessageDispatcher implements SocketReceiver {
   }
 
   receive(socket: GuardedSocket, data: RawData, isBinary: boolean): void {
-    const connection = socket[CONNECTION_KEY];
-    if (connection && !this.#engine.connections.isLive(connection)) return;
-    const inbox = (socket.inbox ??= new SocketInbox(this.#inboxes, socket));
+    if (this.#isFenced(socket)) return;
+    const inbox = this.#inboxOf(socket);
     if (inbox.admitFrame(byteLengthOf(data))) this.#take(socket, inbox, data, isBinary);
   }
 
   receiveHeld(socket: GuardedSocket, data: RawData, isBinary: boolean): void {
-    const connection = socket[CONNECTION_KEY];
-    if (connection && !this.#engine.connections.isLive(connection)) return;
-    const inbox = (socket.inbox ??= new SocketInbox(this.#inboxes, socket));
+    if (this.#isFenced(socket)) return;
+    const inbox = this.#inboxOf(socket);
     inbox.chargeFrame(byteLengthOf(data));
     this.#take(socket, inbox, data, isBinary);
+  }
+
+  #isFenced(socket: GuardedSocket): boolean {
+    const connection = socket[CONNECTION_KEY];
+    return connection !== undefined && !this.#engine.connections.isLive(connection);
+  }
+
+  #inboxOf(socket: GuardedSocket): SocketInbox<GuardedSocket> {
+    return (socket.inbox ??= new SocketInbox(this.#inboxes, socket));
   }
 
   #take(socket: GuardedSocket, inbox: SocketInbox<GuardedSocket>, data: RawData, isBinary: boolean): void {
@@ -95,7 +103,7 @@ export class MessageDispatcher implements SocketReceiver {
 
   /** A frame that ws itself refused, such as one that is too big: it ends the socket, and its user is charged. */
   failed(socket: GuardedSocket): void {
-    (socket.inbox ??= new SocketInbox(this.#inboxes, socket)).charge();
+    this.#inboxOf(socket).charge();
   }
 
   /** True while messages wait that came before the client left: they are handled, and then its leaving is told. */
