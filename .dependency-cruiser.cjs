@@ -10,10 +10,17 @@ const layer = (name, mayNot) => ({
 module.exports = {
   forbidden: [
     { name: 'no-cycle', severity: 'error', from: {}, to: { circular: true } },
-    layer('core', '^lib/(memory|redis|nest|client|testing|index)'),
-    layer('memory', '^lib/(redis|nest|client|testing|index)'),
-    layer('redis', '^lib/(memory|nest|client|testing|index)'),
-    layer('nest', '^lib/(client|testing|index)'),
+    layer('core', '^lib/(memory|redis|nest|cli|client|testing|index)'),
+    layer('memory', '^lib/(redis|nest|cli|client|testing|index)'),
+    layer('redis', '^lib/(memory|nest|cli|client|testing|index)'),
+    layer('nest', '^lib/(cli|client|testing|index)'),
+    {
+      name: 'client-stands-alone',
+      severity: 'error',
+      comment: 'lib/client runs in browsers: nothing of the server, nothing of node:, no package',
+      from: { path: '^lib/client/' },
+      to: { pathNot: '^lib/client/' },
+    },
     {
       name: 'core-and-memory-know-node-only',
       severity: 'error',

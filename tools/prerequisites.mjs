@@ -6,12 +6,6 @@ import { delimiter, resolve } from 'node:path';
 /** The sample with two nodes starts a redis-server, whatever server the tests are to run on. */
 const servers = new Set(['redis-server', process.env.REDIS_SERVER ?? 'redis-server']);
 
-/** The programs, each with the Debian package that brings it. */
-const PROGRAMS = [
-  { program: 'chromium', debianPackage: 'chromium' },
-  ...[...servers].map((program) => ({ program, debianPackage: program })),
-];
-
 const isOnPath = (program) =>
   (process.env.PATH ?? '').split(delimiter).some((folder) => {
     try {
@@ -22,13 +16,37 @@ const isOnPath = (program) =>
     }
   });
 
-const missing = PROGRAMS.filter(({ program }) => !isOnPath(program));
+/** Debian's module is for Debian's Python, whatever `python3` is on the PATH. */
+const hasPythonModule = (name) => {
+  try {
+    execFileSync('/usr/bin/python3', ['-c', `import ${name}`], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+const program = (name) => ({ name, debianPackage: name, isThere: () => isOnPath(name) });
+
+/** What the tests need, each with the Debian package that brings it. */
+const PREREQUISITES = [
+  program('chromium'),
+  program('firefox-esr'),
+  ...[...servers].map(program),
+  {
+    name: 'websockets for /usr/bin/python3',
+    debianPackage: 'python3-websockets',
+    isThere: () => hasPythonModule('websockets'),
+  },
+];
+
+const missing = PREREQUISITES.filter(({ isThere }) => !isThere());
 if (missing.length > 0) {
   const packages = missing.map(({ debianPackage }) => debianPackage);
   const mayInstall = process.getuid?.() === 0 && isOnPath('apt-get');
   if (!mayInstall) {
     console.error(
-      `The tests need ${missing.map(({ program }) => program).join(', ')}. Install: sudo apt-get install -y ${packages.join(' ')}`,
+      `The tests need ${missing.map(({ name }) => name).join(', ')}. Install: sudo apt-get install -y ${packages.join(' ')}`,
     );
     process.exit(1);
   }
