@@ -1,14 +1,14 @@
 import { Controller, Get, Header } from '@nestjs/common';
 import { readFileSync } from 'node:fs';
 
-const read = (name: string): string => readFileSync(new URL(`./page/${name}`, import.meta.url), 'utf8');
+const read = (path: string): string => readFileSync(new URL(path, import.meta.url), 'utf8');
 
 /** The page: static, without anything from elsewhere. */
 @Controller()
 export class PageController {
-  readonly #html = read('index.html');
-  readonly #script = read('page.js');
-  readonly #style = read('page.css');
+  readonly #html = read('page/index.html');
+  readonly #script = read('page/page.js');
+  readonly #style = read('../../shared/page.css');
 
   @Get()
   @Header('Content-Type', 'text/html; charset=utf-8')
@@ -27,7 +27,7 @@ export class PageController {
     return this.#script;
   }
 
-  @Get('page.css')
+  @Get('shared.css')
   @Header('Content-Type', 'text/css; charset=utf-8')
   style(): string {
     return this.#style;

@@ -4,14 +4,15 @@ import { readFileSync } from 'node:fs';
 import { SETTINGS } from './settings.token.js';
 import { type NodeSettings, socketsOf } from './settings.js';
 
-const read = (name: string): string => readFileSync(new URL(`./page/${name}`, import.meta.url), 'utf8');
+const read = (path: string): string => readFileSync(new URL(path, import.meta.url), 'utf8');
 
 /** The page: static, without anything from elsewhere. */
 @Controller()
 export class PageController {
-  readonly #html = read('index.html');
-  readonly #script = read('page.js');
-  readonly #style = read('page.css');
+  readonly #html = read('page/index.html');
+  readonly #script = read('page/page.js');
+  readonly #style = read('page/page.css');
+  readonly #sharedStyle = read('../../shared/page.css');
   readonly #settings: NodeSettings;
   readonly #policy: string;
 
@@ -39,6 +40,12 @@ export class PageController {
   @Header('Content-Type', 'text/css; charset=utf-8')
   style(): string {
     return this.#style;
+  }
+
+  @Get('shared.css')
+  @Header('Content-Type', 'text/css; charset=utf-8')
+  sharedStyle(): string {
+    return this.#sharedStyle;
   }
 
   /** Which node this is, and where both are. */

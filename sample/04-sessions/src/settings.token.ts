@@ -1,0 +1,2 @@
+/** The injection token of the settings. */
+export const SETTINGS = Symbol('settings');
