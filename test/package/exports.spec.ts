@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import * as client from '../../lib/client/index.js';
 import * as library from '../../lib/index.js';
 
 describe('the public names', () => {
@@ -20,22 +21,34 @@ describe('the public names', () => {
       'WsAuthAdapter',
       'WsAuthError',
       'WsAuthEvents',
+      'WsAuthExceptionFilter',
+      'WsAuthHealth',
       'WsAuthHttpGuard',
       'WsAuthModule',
       'WsAuthOptionsError',
+      'WsBans',
       'WsConcurrency',
       'WsConnection',
       'WsConnections',
       'WsHandshake',
+      'WsPolicy',
       'WsPrincipal',
       'WsPublic',
+      'WsRecentAuth',
       'WsRoles',
+      'WsScopes',
       'WsSession',
       'WsSessionCookie',
       'WsSessionService',
       'WsThrottle',
       'WsTicketService',
+      'redisStreamSink',
+      'withWsAuth',
       'wsConnection',
     ]);
+  });
+
+  it('are these in nestjs-ws-auth/client', () => {
+    expect(Object.keys(client).toSorted()).toEqual(['ClientError', 'createClient']);
   });
 });

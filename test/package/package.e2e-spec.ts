@@ -1,17 +1,22 @@
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { installedVersion, installPacked, ROOT, run } from './packed-package.js';
 
-const run = promisify(execFile);
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const own = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Record<
-  string,
-  Record<string, string>
+/** What one entry point of `exports` offers, by the way it is loaded. */
+type Conditions = Readonly<
+  Record<'import' | 'require', { readonly types: string; readonly default: string }>
 >;
+
+const own = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+  exports: Record<string, Conditions | string>;
+};
+/** The entry points that are code, as a consumer names them, with the files behind them. */
+const ENTRY_POINTS = Object.entries(own.exports).flatMap(([path, conditions]) =>
+  typeof conditions === 'string' ? [] : [[`nestjs-ws-auth${path.slice(1)}`, conditions] as const],
+);
 
 /** The packages of an empty Nest 12 project, in the versions that this repository is tested with. */
 const PROJECT_PACKAGES = [
@@ -25,12 +30,6 @@ const PROJECT_PACKAGES = [
   'typescript',
   '@types/node',
 ];
-
-function installedVersion(name: string): string {
-  return (
-    JSON.parse(readFileSync(join(ROOT, 'node_modules', name, 'package.json'), 'utf8')) as { version: string }
-  ).version;
-}
 
 /** The code blocks of the README that are marked `<!-- example: <file> -->`. */
 function readmeExamples(): Map<string, string> {
@@ -48,26 +47,8 @@ describe('the packed package in an empty Nest project', () => {
 
   beforeAll(async () => {
     project = mkdtempSync(join(tmpdir(), 'nestjs-ws-auth-'));
-    const { stdout } = await run(
-      'npm',
-      ['pack', '--json', '--silent', '--ignore-scripts', '--pack-destination', project],
-      {
-        cwd: ROOT,
-      },
-    );
-    const [{ filename }] = JSON.parse(stdout) as [{ filename: string }];
-    tarball = join(project, filename);
     const dependencies = Object.fromEntries(PROJECT_PACKAGES.map((name) => [name, installedVersion(name)]));
-    const manifest = {
-      name: 'empty',
-      private: true,
-      type: 'module',
-      dependencies: { ...dependencies, 'nestjs-ws-auth': `file:${filename}` },
-    };
-    writeFileSync(join(project, 'package.json'), JSON.stringify(manifest));
-    await run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', '--loglevel=error'], {
-      cwd: project,
-    });
+    tarball = join(project, await installPacked(project, { type: 'module', dependencies }));
   }, 180_000);
   afterAll(() => rmSync(project, { recursive: true, force: true }));
 
@@ -115,15 +96,23 @@ describe('the packed package in an empty Nest project', () => {
     expect(stdout.trim()).toBe('true');
   });
 
-  it('loads as CommonJS too', async () => {
-    const script = `
-      require('reflect-metadata');
-      const { WsAuthModule, WsTicketService } = require('nestjs-ws-auth');
-      console.log(typeof WsAuthModule.forRoot, typeof WsTicketService, require.resolve('nestjs-ws-auth').includes('cjs'));
-    `;
-    writeFileSync(join(project, 'load.cjs'), script);
-    const { stdout } = await run(process.execPath, ['load.cjs'], { cwd: project });
-    expect(stdout.trim()).toBe('function function true');
+  it.each(ENTRY_POINTS)('loads %s as ESM and as CommonJS, with the same names', async (name, conditions) => {
+    const loads = {
+      'load.mjs': `import { createRequire } from 'node:module';
+        console.log(JSON.stringify([import.meta.resolve('${name}'), Object.keys(await import('${name}'))]));`,
+      'load.cjs': `console.log(JSON.stringify([require.resolve('${name}'), Object.keys(require('${name}'))]));`,
+    };
+    const loaded: [string, string[]][] = [];
+    for (const [file, script] of Object.entries(loads)) {
+      writeFileSync(join(project, file), script);
+      const { stdout } = await run(process.execPath, ['-r', 'reflect-metadata', file], { cwd: project });
+      loaded.push(JSON.parse(stdout) as [string, string[]]);
+    }
+    const [[esmFile, esmNames], [cjsFile, cjsNames]] = loaded as [[string, string[]], [string, string[]]];
+    expect(esmFile.endsWith(conditions.import.default.slice(1))).toBe(true);
+    expect(cjsFile.endsWith(conditions.require.default.slice(1))).toBe(true);
+    expect(cjsNames.toSorted()).toEqual(esmNames.toSorted());
+    expect(esmNames.length).toBeGreaterThan(0);
   });
 
   it("runs the README's example as written", async () => {
@@ -158,7 +147,10 @@ describe('the packed package in an empty Nest project', () => {
     const bin = (name: string) => join(ROOT, 'node_modules', '.bin', name);
     // The tarball: to pack once more would build once more, under everybody who runs what is built.
     await run(bin('publint'), ['run', tarball, '--strict'], { cwd: project });
-    await run(bin('attw'), [tarball, '--profile', 'node16'], { cwd: project });
-    expect(own.exports).toHaveProperty(['.', 'require']);
+    const { stdout } = await run(bin('attw'), [tarball, '--profile', 'node16', '--format', 'json'], {
+      cwd: project,
+    });
+    const { analysis } = JSON.parse(stdout) as { analysis: { entrypoints: Record<string, unknown> } };
+    expect(Object.keys(analysis.entrypoints)).toEqual(Object.keys(own.exports));
   }, 60_000);
 });

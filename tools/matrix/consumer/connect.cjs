@@ -1,10 +1,11 @@
 require('reflect-metadata');
-const { connectWithEachCredential } = require('./authenticated-connection.cjs');
+const { tryEachServer } = require('./each-server.cjs');
 
-connectWithEachCredential({
+tryEachServer({
   common: require('@nestjs/common'),
   core: require('@nestjs/core'),
+  fastify: require('@nestjs/platform-fastify'),
   websockets: require('@nestjs/websockets'),
   library: require('nestjs-ws-auth'),
   ws: require('ws'),
-}).then((proved) => console.log(proved.join(', ')));
+});
