@@ -1,6 +1,7 @@
 import type { AuditRecord } from './audit/audit-event.js';
 import type { CloseCode } from './close-code.js';
 import type { CredentialKind } from './handshake/credential-kind.js';
+import { WS_AUTH_PROTOCOL } from './handshake/subprotocol.js';
 import type { HeartbeatPeer } from './lifetime/heartbeat.js';
 import type { SocketWatch, WatchedSocket } from './lifetime/socket-watch.js';
 import { narrowPrincipal, type Narrowing, type Principal } from './principal.js';
@@ -52,6 +53,8 @@ export interface Grant {
   readonly tokenHash: string | undefined;
   /** Unix ms of the login or of the token's issue: revocations "from before" are compared with it. */
   readonly authenticatedAt: number;
+  /** Unix ms at which the user last proved who it is, as far as this credential says; 0 where it does not. */
+  readonly authTime: number;
   /** Unix ms at which the credential or its session ends; infinite where neither does. */
   readonly expiresAt: number;
 }
@@ -71,6 +74,21 @@ type ConnectionFacts = Pick<
 
 type State = 'open' | 'fenced' | 'closed';
 
+/** What the path of a connection asks of it for as long as it lives. One object for all connections of a path. */
+export interface ConnectionTerms {
+  /** Without these it does not stay. */
+  readonly roles: readonly string[];
+  readonly scopes: readonly string[];
+  /** The kinds of credential that it takes. */
+  readonly credentials: ReadonlySet<CredentialKind>;
+}
+
+const NO_TERMS: ConnectionTerms = Object.freeze({
+  roles: Object.freeze([]),
+  scopes: Object.freeze([]),
+  credentials: new Set<CredentialKind>(),
+});
+
 /**
  * One authenticated socket: who it acts for, until when, and whether it still may. The fence lies here: once
  * {@link fence} was called nothing is dispatched to or sent from this connection, whatever its socket is doing
@@ -83,8 +101,13 @@ export class Connection implements WatchedSocket {
   readonly openedAt: number;
   readonly #lifeEndsAt: number;
   readonly #staleMsOf: (userHash: string) => number;
+  /** @internal */
+  readonly terms: ConnectionTerms;
   #grant: Grant;
   #principal: Principal;
+  #authTime: number;
+  /** Unix ms: what was proved before counts no more. */
+  #doubtedUntil = 0;
   #state: State = 'open';
   #ending: Ending | undefined;
   #transport: ConnectionTransport | undefined;
@@ -111,6 +134,7 @@ export class Connection implements WatchedSocket {
     now: number,
     maxMs = Infinity,
     staleMsOf: (userHash: string) => number = () => 0,
+    terms: ConnectionTerms = NO_TERMS,
   ) {
     this.id = id;
     this.handshake = handshake;
@@ -118,6 +142,8 @@ export class Connection implements WatchedSocket {
     this.#staleMsOf = staleMsOf;
     this.#grant = grant;
     this.#principal = grant.principal;
+    this.#authTime = grant.authTime;
+    this.terms = terms;
     this.openedAt = now;
     this.lastMessageAt = now;
   }
@@ -137,6 +163,14 @@ export class Connection implements WatchedSocket {
     return this.#grant.credential;
   }
 
+  /**
+   * Unix ms at which the user last proved who it is: by the credential, or by a step-up since; 0 where nobody knows. What
+   * was proved stays proved: a refresh with an older credential does not set it back.
+   */
+  get authTime(): number {
+    return this.#authTime;
+  }
+
   /** Unix ms at which the credential, the session or the longest life of a connection ends it. */
   get expiresAt(): number {
     return Math.min(this.#grant.expiresAt, this.#lifeEndsAt);
@@ -154,6 +188,11 @@ export class Connection implements WatchedSocket {
   /** False from the moment in which it was decided that the connection ends. */
   get isOpen(): boolean {
     return this.#state === 'open';
+  }
+
+  /** @internal True when the client can be expected to know the library's frames: it is told of what it did not ask for. */
+  get hearsNotices(): boolean {
+    return this.handshake.protocol === WS_AUTH_PROTOCOL || this.terms.credentials.has('first-message');
   }
 
   /** @internal */
@@ -224,10 +263,23 @@ export class Connection implements WatchedSocket {
     return true;
   }
 
+  /** @internal What asks for a recent authentication asks for one from after this moment. */
+  forgetAuthentication(now: number): void {
+    this.#authTime = 0;
+    // Tokens tell seconds.
+    this.#doubtedUntil = Math.floor(now / 1_000) * 1_000;
+  }
+
   /** @internal A fresh credential of the same principal. */
   renew(grant: Grant): void {
     this.#grant = grant;
     this.#principal = grant.principal;
+    this.noteAuthentication(grant.authTime);
+  }
+
+  /** @internal The user has proved who it is, then. */
+  noteAuthentication(authTime: number): void {
+    if (authTime > this.#authTime && authTime >= this.#doubtedUntil) this.#authTime = authTime;
   }
 
   /** @internal The session, or its rights, changed; what the credential allows at most stays. */

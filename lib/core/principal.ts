@@ -61,11 +61,6 @@ export function narrowPrincipal(principal: Principal, narrowing: Narrowing | und
   });
 }
 
-/** True when the principal has every one of the roles. */
-export function hasRoles(principal: Principal, roles: readonly string[]): boolean {
-  return roles.every((role) => principal.roles.includes(role));
-}
-
 /** True for a list of names that a role, a scope or a subprotocol may have. */
 export function isNameList(value: unknown): value is readonly string[] {
   if (!Array.isArray(value) || value.length > MAX_NAMES) return false;

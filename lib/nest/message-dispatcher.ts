@@ -8,12 +8,14 @@ import { isReservedEvent, readEnvelope } from '../core/message/envelope.js';
 import { exceptionFrame } from '../core/message/exception-frame.js';
 import { findStructureOffence, hasForbiddenKey, mayHoldForbiddenKey } from '../core/message/json-limits.js';
 import { endSocket } from './end-socket.js';
+import { readOwnFrame } from './own-frames.js';
 import { byteLengthOf, toBuffer } from './raw-data.js';
 import { forwardReplies } from './forward-replies.js';
 import type { GuardedSocket, SocketReceiver } from './guarded-socket.js';
 import type { BoundHandler } from './handler-table.js';
 import type { PathRules } from './message-rules.js';
-import { SocketInbox, type InboxContext, type QueuedMessage } from './socket-inbox.js';
+import type { QueuedMessage } from './queued-message.js';
+import { SocketInbox, type InboxContext } from './socket-inbox.js';
 import { SocketRefresh } from './socket-refresh.js';
 import { CONNECTION_KEY } from './ws-auth.constants.js';
 import type { WsAuthEngine } from './ws-auth.engine.js';
@@ -30,6 +32,8 @@ export interface MessageDispatcherOptions {
   readonly rules: PathRules;
   /** The application's own at this moment; without one, frames are JSON text and binary ones are refused. */
   readonly parser: () => MessageParser | undefined;
+  /** The name of the application's adapter when that reads the frames and calls the handlers; otherwise the dispatcher does. */
+  readonly own?: string;
   readonly logger: Logger;
 }
 
@@ -49,15 +53,17 @@ type ReadFrame = { readonly event: unknown; readonly data: unknown } | 'malforme
 export class MessageDispatcher implements SocketReceiver {
   readonly #engine: WsAuthEngine;
   readonly #parser: () => MessageParser | undefined;
+  readonly #own: string | undefined;
   readonly #logger: Logger;
   readonly #inboxes: InboxContext<GuardedSocket>;
   readonly #refresh: SocketRefresh;
 
-  constructor({ engine, policy, rules, parser, logger }: MessageDispatcherOptions) {
+  constructor({ engine, policy, rules, parser, own, logger }: MessageDispatcherOptions) {
     this.#engine = engine;
     this.#parser = parser;
+    this.#own = own;
     this.#logger = logger;
-    this.#inboxes = { engine, rules, run: (socket, message) => this.#run(socket, message) };
+    this.#inboxes = { engine, rules, run: (socket, message) => this.#runTraced(socket, message) };
     this.#refresh = new SocketRefresh(engine, policy);
   }
 
@@ -85,6 +91,7 @@ export class MessageDispatcher implements SocketReceiver {
 
   #take(socket: GuardedSocket, inbox: SocketInbox<GuardedSocket>, data: RawData, isBinary: boolean): void {
     const connection = socket[CONNECTION_KEY];
+    if (this.#own !== undefined) return this.#handOn(socket, inbox, data, isBinary);
     const parser = this.#parser();
     if (isBinary && !parser) return this.#end(socket, CLOSE.unsupported, 'binary_frame');
     const frame = isBinary ? data : toBuffer(data).toString('utf8');
@@ -99,6 +106,23 @@ export class MessageDispatcher implements SocketReceiver {
     if (!hasHandler(socket, event))
       return inbox.refuseMalformed('unknown_event', 'no handler for this event');
     inbox.push({ event, data: message.data, bytes: byteLengthOf(data) });
+  }
+
+  /** Lets the application's adapter read the frame: the handlers that it calls take their place in the line. */
+  #handOn(socket: GuardedSocket, inbox: SocketInbox<GuardedSocket>, data: RawData, isBinary: boolean): void {
+    const connection = socket[CONNECTION_KEY];
+    const read = readOwnFrame(toBuffer(data).toString('utf8'), this.#engine.options.message);
+    if (read === 'forbidden') return this.#end(socket, CLOSE.badMessage, 'message_structure');
+    if (connection && read === 'malformed') return inbox.refuseMalformed('bad_message', NOT_A_MESSAGE);
+    if (connection && typeof read === 'object') return this.#refresh.receive(socket, connection, inbox, read);
+    try {
+      socket.emitToListeners(data, isBinary);
+    } catch (error) {
+      // Without its text: that may repeat the frame.
+      const name = error instanceof Error ? error.name : typeof error;
+      this.#logger.error(`${this.#own} failed to read a frame: ${name}`);
+      inbox.refuseMalformed('bad_message', NOT_A_MESSAGE);
+    }
   }
 
   /** A frame that ws itself refused, such as one that is too big: it ends the socket, and its user is charged. */
@@ -165,11 +189,18 @@ export class MessageDispatcher implements SocketReceiver {
     endSocket(this.#engine, socket, { close, reason });
   }
 
+  #runTraced(socket: GuardedSocket, message: QueuedMessage): Promise<void> | void {
+    const { trace } = socket;
+    return trace ? trace.run(() => this.#run(socket, message)) : this.#run(socket, message);
+  }
+
   /** It is this message's turn, and no limit is in its way. */
   #run(socket: GuardedSocket, message: QueuedMessage): Promise<void> | void {
     const connection = socket[CONNECTION_KEY];
     if (connection && !this.#engine.connections.mayReceive(connection)) return;
     if (socket.publicConnection) this.#engine.publicConnections.noteMessage(socket.publicConnection);
+    this.#engine.metrics.messages += 1;
+    if (message.handler) return this.#handle(socket, message.handler, message);
     const { tables } = socket;
     if (tables.length === 1) return this.#handle(socket, tables[0]!.get(message.event)!, message);
     const handlers = tables.flatMap((table) => table.get(message.event) ?? []);
@@ -191,12 +222,12 @@ export class MessageDispatcher implements SocketReceiver {
    */
   async #handle(socket: GuardedSocket, handler: BoundHandler, message: QueuedMessage): Promise<void> {
     try {
-      const result = await handler(message.data, message.event);
+      const result = await this.#call(socket, handler, message);
       if (!isObservable(result)) return this.#reply(socket, result);
       const isIntercepted = this.#inboxes.rules.byEvent.get(message.event)?.isIntercepted === true;
       // Behind an interceptor, to subscribe is to run the handler: a client that has left is no reason not to.
       if (isIntercepted ? socket.inbox?.isFenced : socket.readyState !== socket.OPEN) return;
-      const firstValue = this.#forward(socket, result);
+      const firstValue = this.#forward(socket, result, isIntercepted);
       if (isIntercepted) await firstValue;
     } catch (error) {
       // An exception filter that rethrows is a bug of the application: told, and the next message is handled.
@@ -204,11 +235,26 @@ export class MessageDispatcher implements SocketReceiver {
     }
   }
 
-  #forward(socket: GuardedSocket, replies: Observable<unknown>): Promise<void> {
-    return forwardReplies(socket, replies, {
-      onReply: (value) => this.#reply(socket, value),
-      onError: (error) => this.#logger.error(error),
-    });
+  #call(socket: GuardedSocket, handler: BoundHandler, { data, event }: QueuedMessage): unknown {
+    const { messageContext } = this.#engine;
+    const connection = messageContext.isOn ? socket[CONNECTION_KEY] : undefined;
+    if (!connection) return handler(data, event);
+    return messageContext.runMessage(connection, () => handler(data, event));
+  }
+
+  /** @param isIntercepted the handler begins when its Observable is subscribed */
+  #forward(socket: GuardedSocket, replies: Observable<unknown>, isIntercepted: boolean): Promise<void> {
+    const forward = (): Promise<void> =>
+      forwardReplies(socket, replies, {
+        onReply: (value) => this.#reply(socket, value),
+        onError: (error) => this.#logger.error(error),
+      });
+    const { messageContext } = this.#engine;
+    const connection = messageContext.isOn ? socket[CONNECTION_KEY] : undefined;
+    if (!connection) return forward();
+    return isIntercepted
+      ? messageContext.runMessage(connection, forward)
+      : messageContext.run(connection, forward);
   }
 
   #reply(socket: GuardedSocket, result: unknown): void {

@@ -8,17 +8,10 @@ import { MessageBudget } from '../core/throttle/message-budget.js';
 import type { RateAnswer, RateRefusal } from '../core/throttle/message-throttle.js';
 import { endSocket, type EndableSocket } from './end-socket.js';
 import type { PathRules } from './message-rules.js';
+import type { QueuedMessage } from './queued-message.js';
+import { StepUp } from './step-up.js';
 import { CONNECTION_KEY } from './ws-auth.constants.js';
 import type { WsAuthEngine } from './ws-auth.engine.js';
-
-/** A message that waits for its turn. */
-export interface QueuedMessage {
-  /** A text, unless a parser of the application's own makes something else of it. */
-  readonly event: unknown;
-  readonly data: unknown;
-  /** Its size on the wire. */
-  readonly bytes: number;
-}
 
 /** The socket of an inbox. */
 export interface InboxSocket extends EndableSocket {
@@ -51,6 +44,9 @@ export class SocketInbox<Socket extends InboxSocket = InboxSocket> implements Li
   /** Lines of handlers with a concurrency of their own, by event. */
   #ownLines: Map<unknown, MessageLine<QueuedMessage>> | undefined;
   #fullLines = 0;
+  /** The size of the frame that came last. */
+  lastFrameBytes = 0;
+  #stepUp: StepUp | undefined;
   #farewell: Deadline | undefined;
 
   constructor(context: InboxContext<Socket>, socket: Socket) {
@@ -66,13 +62,16 @@ export class SocketInbox<Socket extends InboxSocket = InboxSocket> implements Li
 
   /** Counts a frame before anybody looks into it. @returns false when it was refused */
   admitFrame(bytes: number): boolean {
+    this.lastFrameBytes = bytes;
     const refusal = this.#budget.takeFrame(bytes);
-    if (refusal) this.#refuse(refusal);
-    return !refusal;
+    if (!refusal || this.#reports(refusal)) return true;
+    this.#refuse(refusal);
+    return false;
   }
 
   /** Counts a frame that was taken before it could be counted: it is let through, and those after it wait for it. */
   chargeFrame(bytes: number): void {
+    this.lastFrameBytes = bytes;
     this.#budget.chargeFrame(bytes);
   }
 
@@ -122,6 +121,13 @@ export class SocketInbox<Socket extends InboxSocket = InboxSocket> implements Li
     this.#context.engine.wheel.cancel(this.#farewell);
     this.#line.clear();
     for (const line of this.#ownLines?.values() ?? []) line.clear();
+    this.#stepUp?.clear();
+  }
+
+  /** The user has authenticated again: what has waited for that takes its place in the line. */
+  resumeParked(): void {
+    if (this.isFenced) return;
+    for (const message of this.#stepUp?.takeReady() ?? []) this.push(message);
   }
 
   get isFenced(): boolean {
@@ -131,9 +137,10 @@ export class SocketInbox<Socket extends InboxSocket = InboxSocket> implements Li
 
   handle(message: QueuedMessage): Promise<void> | void {
     if (this.isFenced) return;
-    const answer = this.#admit(message);
+    const answer = message.wasParked ? null : this.#admit(message);
     if (answer instanceof Promise) return this.#handleLater(message, answer);
-    if (answer) return this.#refuse(answer, message.event);
+    if (answer && !this.#reports(answer)) return this.#refuseMessage(answer, message);
+    if (this.#context.rules.hasStepUp && this.#park(message)) return;
     return this.#context.run(this.#socket, message);
   }
 
@@ -170,20 +177,36 @@ export class SocketInbox<Socket extends InboxSocket = InboxSocket> implements Li
     return answer ?? this.#budget.takeByRules(rules, message, message.bytes);
   }
 
+  /** @returns true when the message waits for its user, or was refused */
+  #park(message: QueuedMessage): boolean {
+    const rules = this.#context.rules.byEvent.get(message.event)?.stepUp;
+    const connection = this.#socket[CONNECTION_KEY];
+    if (!connection || !rules || rules.length === 0) return false;
+    this.#stepUp ??= new StepUp(this.#context.engine, connection, (text) => this.#socket.send(text));
+    return this.#stepUp.take(message, rules);
+  }
+
   async #handleLater(message: QueuedMessage, answer: Promise<RateRefusal | null>): Promise<void> {
     try {
       const refusal = await answer;
       if (this.isFenced) return;
-      if (refusal) return this.#refuse(refusal, message.event);
+      if (refusal && !this.#reports(refusal)) return this.#refuseMessage(refusal, message);
+      if (this.#context.rules.hasStepUp && this.#park(message)) return;
       await this.#context.run(this.#socket, message);
     } catch (error) {
       this.#context.engine.reportError(error);
     }
   }
 
+  #refuseMessage(refusal: RateRefusal, message: QueuedMessage): void {
+    message.refused?.();
+    this.#refuse(refusal, message.event);
+  }
+
   /** Tells the client to slow down, and after too many times ends the connection. */
   #refuse(refusal: RateRefusal, event?: unknown): void {
     const { engine } = this.#context;
+    engine.metrics.noteThrottled(refusal.name);
     if (this.#budget.isClean) this.#audit('excess_rate_limit_exceeded', `message_rate:${refusal.name}`);
     if (!this.#budget.takeViolation()) {
       const ending = { close: CLOSE.rateLimited, reason: 'rate_limited', retryAfterMs: refusal.retryAfterMs };
@@ -193,11 +216,24 @@ export class SocketInbox<Socket extends InboxSocket = InboxSocket> implements Li
     this.#socket.send(frame('rate', { event: typeof event === 'string' ? event : undefined, ...refusal }));
   }
 
-  #audit(event: 'input_validation_fail' | 'excess_rate_limit_exceeded', reasonCode: string): void {
+  /** Tells of a message that is over a limit, and lets it pass, where limits are on trial. */
+  #reports({ name }: RateRefusal): boolean {
+    const { engine } = this.#context;
+    if (!engine.options.audit.reportOnly.includes('throttle')) return false;
+    engine.metrics.noteThrottled(name);
+    this.#audit('excess_rate_limit_exceeded', `message_rate:${name}`, 'reported');
+    return true;
+  }
+
+  #audit(
+    event: 'input_validation_fail' | 'excess_rate_limit_exceeded',
+    reasonCode: string,
+    outcome: 'refused' | 'reported' = 'refused',
+  ): void {
     this.#context.engine.audit.record({
       ...(this.#socket[CONNECTION_KEY] ?? this.#socket.publicConnection)?.facts,
       event,
-      outcome: 'refused',
+      outcome,
       reasonCode,
     });
   }

@@ -11,10 +11,12 @@ import {
 import type { IncomingMessage } from 'node:http';
 import { StoreUnavailable } from '../core/errors.js';
 import { bearerChallenge } from '../core/handshake/credential-reader.js';
-import { hasRoles } from '../core/principal.js';
+import { NO_RULES, type AuthorizationRules, type Denial } from '../core/authorization/authorization-rules.js';
+import { authorize } from '../core/authorization/authorize.js';
+import type { PolicyInput } from '../core/authorization/policy.js';
+import type { Principal } from '../core/principal.js';
 import type { Caller } from '../core/session/caller-authenticator.js';
 import { HttpTransportReader, rawRequestOf, type HttpRequest } from './http-caller.js';
-import { RequiredRoles } from './required-roles.js';
 import { CALLER_KEY, WS_AUTH_ENGINE } from './ws-auth.constants.js';
 import type { WsAuthEngine } from './ws-auth.engine.js';
 
@@ -32,14 +34,14 @@ export function unauthorized(request: IncomingMessage, response: HttpResponse): 
 }
 
 /**
- * Guards HTTP handlers with the credentials of the sockets: the session cookie, or a bearer token. `@WsPrincipal()`,
- * `@WsSession()` and `@WsRoles()` work on what it guards.
+ * Guards HTTP handlers with the credentials of the sockets: the session cookie, or a bearer token. `@WsPrincipal()` and
+ * `@WsSession()` work on what it guards, and so do the rules: `@WsRoles()`, `@WsScopes()`, `@WsPolicy()` and
+ * `@WsRecentAuth()` are held against a request by what holds them against a message.
  *
  * A request that changes something and comes from the page of another site is refused (403), whatever it carries.
  */
 @Injectable()
 export class WsAuthHttpGuard implements CanActivate {
-  readonly #roles = new RequiredRoles();
   readonly #engine: WsAuthEngine;
   readonly #transport: HttpTransportReader;
 
@@ -56,8 +58,34 @@ export class WsAuthHttpGuard implements CanActivate {
     if (!caller) throw unauthorized(rawRequestOf(request), context.switchToHttp().getResponse());
     request[CALLER_KEY] = caller;
     if (caller.session) await this.#engine.sessions.touch(caller.session.id);
-    if (!hasRoles(caller.principal, this.#roles.of(context))) throw new ForbiddenException();
+    await this.#authorize(context, caller);
     return true;
+  }
+
+  async #authorize(context: ExecutionContext, caller: Caller): Promise<void> {
+    const rules = this.#engine.handlerRules.of(context.getHandler(), context.getClass());
+    if (rules === NO_RULES) return;
+    const request = context.switchToHttp().getRequest<HttpRequest>();
+    const inputOf = (principal: Principal) => inputOfRequest(request, principal);
+    const { principal, authTime } = caller;
+    const subject = { isOpen: true, principal, authTime };
+    const denial = await authorize(rules, subject, inputOf, this.#engine.clock);
+    if (denial === undefined) return;
+    this.#audit(request, caller, denial);
+    const challenge = challengeOf(denial, rules);
+    if (challenge) context.switchToHttp().getResponse<HttpResponse>().header('WWW-Authenticate', challenge);
+    throw denial === 'auth_age' ? new UnauthorizedException() : new ForbiddenException();
+  }
+
+  #audit(request: HttpRequest, { principal, session }: Caller, denial: Denial): void {
+    this.#engine.audit.record({
+      event: 'authz_fail',
+      outcome: 'refused',
+      reasonCode: `request_${denial}`,
+      path: pathOf(rawRequestOf(request)),
+      principal: principal.id,
+      sessionId: session?.id,
+    });
   }
 
   /** Origin must be our own or a listed one where a request changes something (requirement TK-07). */
@@ -86,4 +114,29 @@ export class WsAuthHttpGuard implements CanActivate {
         : new ServiceUnavailableException(undefined, { cause: error });
     }
   }
+}
+
+/** What a caller can do about a refusal: RFC 9470 §3 for the age of an authentication, RFC 6750 §3.1 for scopes. */
+function challengeOf(denial: Denial, { maxAuthAgeMs, scopes }: AuthorizationRules): string | undefined {
+  if (denial === 'scopes')
+    return `Bearer realm="ws", error="insufficient_scope", scope="${scopes.join(' ')}"`;
+  if (denial !== 'auth_age') return undefined;
+  const maxAge = Math.floor(maxAuthAgeMs / 1_000);
+  return (
+    'Bearer realm="ws", error="insufficient_user_authentication", ' +
+    `error_description="A more recent authentication is required", max_age="${maxAge}"`
+  );
+}
+
+function inputOfRequest(request: HttpRequest, principal: Principal): PolicyInput {
+  const { body, params } = request as { body?: unknown; params?: Readonly<Record<string, string>> };
+  const raw = rawRequestOf(request);
+  const event = `${raw.method ?? 'GET'} ${pathOf(raw)}`;
+  return { principal, connection: undefined, event, payload: body, params: params ?? {} };
+}
+
+/** Without the query. */
+function pathOf(request: IncomingMessage): string {
+  const url = (request as { originalUrl?: string }).originalUrl ?? request.url ?? '/';
+  return url.split('?', 1)[0]!;
 }

@@ -10,6 +10,16 @@ export interface Deadline {
   readonly onDue: () => void;
 }
 
+/** What a wheel is built from. */
+export interface DeadlineWheelOptions {
+  /** Monotonic. */
+  readonly now?: Clock;
+  readonly tickMs?: number;
+  readonly onError?: (error: unknown) => void;
+  /** Called with how long a sweep took. */
+  readonly onSwept?: (ms: number) => void;
+}
+
 /**
  * All deadlines of a node in slots of time, swept by one timer: no timer for each socket, no limit of 2^31 ms, and the
  * cost of a tick is that of what is due. A deadline fires at most one tick late.
@@ -18,14 +28,16 @@ export class DeadlineWheel {
   readonly #now: Clock;
   readonly #tickMs: number;
   readonly #onError: (error: unknown) => void;
+  readonly #onSwept: (ms: number) => void;
   readonly #slots = new Map<number, Set<Deadline>>();
   #swept: number;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(options: { now?: Clock; tickMs?: number; onError?: (error: unknown) => void } = {}) {
+  constructor(options: DeadlineWheelOptions = {}) {
     this.#now = options.now ?? monotonicClock;
     this.#tickMs = options.tickMs ?? 50;
     this.#onError = options.onError ?? (() => {});
+    this.#onSwept = options.onSwept ?? (() => {});
     this.#swept = this.#slotOf(this.#now());
   }
 
@@ -83,6 +95,7 @@ export class DeadlineWheel {
       this.#slots.delete(slot);
       for (const deadline of due) this.#fireOrKeep(deadline, now);
     }
+    this.#onSwept(this.#now() - now);
   }
 
   /** After a long sleep of the machine there are more slots behind us than slots in use: go through those instead. */

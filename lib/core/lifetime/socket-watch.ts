@@ -12,6 +12,10 @@ const REVALIDATION_SPREAD = 0.2;
 /** By how much the two clocks may differ over the time between two looks without one of them having been set. */
 const CLOCK_DRIFT_MS = 1_000;
 
+/** So long before its end a socket is announced as expiring: at most, and as a share of the time that it had. */
+const EXPIRING_MS = 5 * 60_000;
+const EXPIRING_SHARE = 0.2;
+
 /** A socket as far as its lifetime goes. */
 export interface WatchedSocket {
   readonly isOpen: boolean;
@@ -22,10 +26,11 @@ export interface WatchedSocket {
 }
 
 /**
- * What is to be done about a socket: its credential or its longest life is `expired`, it sent nothing for too long (`idle`),
- * its peer is `silent`, or its credential must be held against the store again (`revalidate`).
+ * What is to be done about a socket: its credential or its longest life is `expired` or will be soon (`expiring`), it sent
+ * nothing for too long (`idle`), its peer is `silent`, or its credential must be held against the store again
+ * (`revalidate`).
  */
-export type LifetimeDue = 'expired' | 'idle' | 'silent' | 'revalidate';
+export type LifetimeDue = 'expired' | 'expiring' | 'idle' | 'silent' | 'revalidate';
 
 /** Who acts on what is due. */
 export interface WatchOwner<S> {
@@ -63,6 +68,7 @@ export class SocketWatch<S extends WatchedSocket = WatchedSocket> implements Dea
   #credentialEndsAt = Infinity;
   /** The same by the monotonic clock, as of when it was learnt. */
   #credentialEndsBy = Infinity;
+  #expiringAt = Infinity;
   #sessionIdleEndsAt = Infinity;
   #revalidateAt: number;
   #usedAt: number;
@@ -94,6 +100,8 @@ export class SocketWatch<S extends WatchedSocket = WatchedSocket> implements Dea
     this.#credentialEndsAt = endsAt;
     this.#credentialEndsBy = now + endsAt - clock();
     this.#sessionIdleEndsAt = now + sessionIdleLeftMs;
+    const lifeMs = Math.min(this.#credentialEndsBy, this.#lifeEndsAt) - now;
+    this.#expiringAt = now + lifeMs - Math.min(EXPIRING_MS, lifeMs * EXPIRING_SHARE);
     this.#arm(now);
   }
 
@@ -153,6 +161,10 @@ export class SocketWatch<S extends WatchedSocket = WatchedSocket> implements Dea
     this.#noteUse(now);
     if (this.#isExpiredAt(now)) return 'expired';
     if (now >= this.#idleEndsAt) return 'idle';
+    if (now >= this.#expiringAt) {
+      this.#expiringAt = Infinity;
+      return 'expiring';
+    }
     if (this.#socket.transport && !this.#heartbeat.beat(now, this.#socket.transport)) return 'silent';
     if (now < this.#revalidateAt && now < this.#sessionIdleEndsAt) return undefined;
     this.#revalidateAt = this.#nextRevalidation(now);
@@ -200,6 +212,7 @@ export class SocketWatch<S extends WatchedSocket = WatchedSocket> implements Dea
       now + this.#credentialEndsAt - clock(),
       this.#credentialEndsBy,
       this.#lifeEndsAt,
+      this.#expiringAt,
       this.#idleEndsAt,
       this.#heartbeat.nextAt,
       this.#revalidateAt,

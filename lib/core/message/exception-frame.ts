@@ -5,6 +5,7 @@ export type ExceptionCode =
   | 'bad_message'
   | 'unknown_event'
   | 'forbidden'
+  | 'step_up_required'
   | 'bad_request'
   | 'unauthorized'
   | 'not_found'

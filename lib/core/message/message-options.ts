@@ -42,6 +42,22 @@ export interface MessageOptions {
   concurrency?: number;
   /** Messages of one connection that wait for their turn; beyond it reading pauses, and goes on at half. @default 32 */
   maxQueued?: number;
+  /**
+   * Keeps the connection at hand for whatever a message calls, as `WsConnections.current()`, and looks at fence and rights
+   * once more right before a handler begins, whatever pipes and interceptors have waited for. On Node 20 and 22 every
+   * promise of the process costs a little more with it; from Node 24 on hardly.
+   * @default false
+   */
+  asyncContext?: boolean;
+  /** Messages that wait until their user has authenticated again, as `@WsRecentAuth()` asks. */
+  stepUp?: {
+    /** How long each may wait. @default 120_000 ms */
+    timeoutMs?: number;
+    /** How many of one connection may wait. @default 8 */
+    maxParked?: number;
+    /** How large they may be together. @default 65_536 bytes */
+    maxParkedBytes?: number;
+  };
   /** What waits in this process to be sent to one connection. */
   outbound?: {
     /** From here on messages are dropped or coalesced, as `whenSlow` says. @default 262_144 bytes */
@@ -68,6 +84,12 @@ const SPECS = {
   maxNodes: count(10_000),
   concurrency: countOrInfinity(1),
   maxQueued: count(32, 2),
+  asyncContext: flag(false),
+  stepUp: group({
+    timeoutMs: durationMs(120_000),
+    maxParked: count(8),
+    maxParkedBytes: count(65_536),
+  }),
   outbound: group({
     highWaterBytes: count(262_144),
     maxBytes: count(1_048_576),

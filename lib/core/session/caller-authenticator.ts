@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import { StoreUnavailable, TokenRejected } from '../errors.js';
+import { authTimeOf } from '../handshake/grant-of.js';
 import type { TokenVerifier, VerifiedToken } from '../handshake/token-verifier.js';
 import { sessionIdOf, tokenHashOf, userHashOf, userHashOfSession } from '../identifiers.js';
 import { narrowPrincipal, type Narrowing, type Principal } from '../principal.js';
@@ -23,6 +24,8 @@ export interface Caller {
   readonly narrowing: Narrowing | undefined;
   /** Unix ms. */
   readonly authenticatedAt: number;
+  /** Unix ms at which the user last proved who it is; 0 where nobody knows. */
+  readonly authTime: number;
   /** The bearer token, when there was one. */
   readonly token: { readonly hash: string | undefined; readonly expiresAt: number } | undefined;
 }
@@ -64,9 +67,10 @@ export class CallerAuthenticator {
     if (cookieSession === undefined) return null;
     const [session] = await this.#stores.sessions.get([cookieSession]);
     if (!session) return null;
-    const { authenticatedAt } = session;
+    const { authenticatedAt, authTime } = session;
     const principal = principalOfSession(session);
-    return { principal, session, sessionToken, narrowing: undefined, authenticatedAt, token: undefined };
+    const none = { narrowing: undefined, token: undefined };
+    return { ...none, principal, session, sessionToken, authenticatedAt, authTime };
   }
 
   async #byBearer(authorization: string, cookieSession: string | undefined): Promise<Caller | null> {
@@ -86,6 +90,7 @@ export class CallerAuthenticator {
         sessionToken: undefined,
         narrowing: undefined,
         authenticatedAt,
+        authTime: authTimeOf({ token }),
         token: bearer,
       };
     }
@@ -96,7 +101,16 @@ export class CallerAuthenticator {
     const { narrowing } = token;
     const principal = narrowPrincipal(principalOfSession(session), narrowing);
     const { authenticatedAt } = session;
-    return { principal, session, sessionToken: undefined, narrowing, authenticatedAt, token: bearer };
+    const authTime = authTimeOf({ session, token });
+    return {
+      principal,
+      session,
+      sessionToken: undefined,
+      narrowing,
+      authenticatedAt,
+      authTime,
+      token: bearer,
+    };
   }
 
   async #verify(presented: string | undefined): Promise<VerifiedToken | null> {

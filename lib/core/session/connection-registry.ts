@@ -75,6 +75,17 @@ export interface RegisteredPlace {
   readonly since: number;
 }
 
+/** A connection as all nodes know it, on whichever of them it lives. */
+export interface ConnectionPlace {
+  readonly id: string;
+  /** The node that holds it, as it stands in the audit log. */
+  readonly node: string;
+  /** Left out for a connection by a credential without session. */
+  readonly sessionId: string | undefined;
+  /** Unix ms. */
+  readonly since: number;
+}
+
 /**
  * The connections of all nodes. `admit` is one atomic step and one round trip: rate, ticket, session, revocations, limits
  * and registration are decided together, so that no two nodes can each take the last place (requirement SE-07). Whoever
@@ -89,4 +100,6 @@ export interface ConnectionRegistry {
   restore(connections: readonly RegisteredPlace[]): Promise<void>;
   /** How many connections a user has, on all nodes. */
   countOf(userHash: string): Promise<number>;
+  /** The connections of a user on all nodes that hold their lease, oldest first. Changes nothing. */
+  list(userHash: string): Promise<readonly ConnectionPlace[]>;
 }

@@ -2,7 +2,10 @@ import type { AuditLog } from '../audit/audit-log.js';
 import { eventOfEnding } from '../audit/event-of-ending.js';
 import type { Clock } from '../clock.js';
 import { CLOSE, closeCodeIn, closeReason, NO_CLOSE, type CloseCodeScheme } from '../close-code.js';
-import { Connection, type Ending, type Grant, type Handshake } from '../connection.js';
+import { holdsRights } from '../authorization/authorization-rules.js';
+import { rightsChange } from '../authorization/rights-change.js';
+import { Connection, type ConnectionTerms, type Ending, type Grant, type Handshake } from '../connection.js';
+import type { Principal } from '../principal.js';
 import type { DeadlineWheel } from '../lifetime/deadline-wheel.js';
 import type { Lifetime } from '../lifetime/lifetime.js';
 import { PacedCloser } from '../lifetime/paced-closer.js';
@@ -12,6 +15,7 @@ import { entryConcerns } from '../revocation/entry-match.js';
 import { RecentEntries } from '../revocation/recent-entries.js';
 import { isLaterEntry, type RevocationEntry } from '../revocation/revocation-log.js';
 import type { Stores } from '../stores.js';
+import type { ConnectionObserver } from './connection-observer.js';
 import { ConnectionTable } from './connection-table.js';
 import type { Session } from './session.js';
 import { SessionActivity } from './session-activity.js';
@@ -21,6 +25,7 @@ const EXPIRED: Ending = { close: CLOSE.expired, reason: 'expired' };
 const IDLE: Ending = { close: CLOSE.idleTimeout, reason: 'idle_timeout' };
 const OVERRUN: Ending = { close: CLOSE.tryLater, reason: 'revocation_log_overrun' };
 const REPLACED: Ending = { close: CLOSE.replaced, reason: 'replaced' };
+const RIGHTS_LOST: Ending = { close: CLOSE.forbidden, reason: 'gateway_rights_lost' };
 
 /** Clients that a fault of this node sends away come back spread over this time. */
 const OVERRUN_RETRY_MS = 10_000;
@@ -53,6 +58,7 @@ export class ConnectionService implements WatchOwner<Connection> {
     Math.max(0, this.#options.clock() - this.#options.stores.freshAtOf(userHash));
   /** A connection that nobody has been told of yet: ended now, it is a handshake that is refused, and no close. */
   #opening: Connection | undefined;
+  #observer: ConnectionObserver | undefined;
 
   constructor(options: ConnectionServiceOptions) {
     this.#options = options;
@@ -81,6 +87,11 @@ export class ConnectionService implements WatchOwner<Connection> {
     return this.#table.all();
   }
 
+  /** How many there are. */
+  get size(): number {
+    return this.#table.size;
+  }
+
   get(id: string): Connection | undefined {
     return this.#table.get(id);
   }
@@ -97,6 +108,7 @@ export class ConnectionService implements WatchOwner<Connection> {
    * Puts an admitted connection under watch, and holds it against every revocation that came in since the store decided.
    *
    * @param logTail the last log entry that the store's decision has seen
+   * @param terms what it must go on to fulfil; the caller looks whether it does now
    * @returns the connection, which may be fenced already: look at `isOpen` before showing it to anybody
    */
   open(
@@ -105,9 +117,11 @@ export class ConnectionService implements WatchOwner<Connection> {
     grant: Grant,
     logTail: string,
     idleLeftMs: number | undefined,
+    terms?: ConnectionTerms,
   ): Connection {
     const { clock, lifetime } = this.#options;
-    const connection = new Connection(id, handshake, grant, clock(), lifetime.maxMs, this.#staleMsOf);
+    const { maxMs } = lifetime;
+    const connection = new Connection(id, handshake, grant, clock(), maxMs, this.#staleMsOf, terms);
     this.#table.add(connection);
     connection.watch = lifetime.watch(connection, this);
     this.#allow(connection, idleLeftMs);
@@ -118,14 +132,42 @@ export class ConnectionService implements WatchOwner<Connection> {
   }
 
   /**
-   * A fresh credential for a live connection; the caller has checked that it is of the same principal. For one that has
-   * ended meanwhile, the place that the store gave it again is given back.
+   * A fresh credential for a live connection; the caller has checked that it is of the same principal. One that ends before
+   * the present one proves who the user is, and changes nothing else: rights and end stay those of the present one. For a
+   * connection that has ended meanwhile, the place that the store gave it again is given back.
    */
   renew(connection: Connection, grant: Grant, logTail: string, idleLeftMs: number | undefined): void {
     if (!connection.isOpen) return this.#release(connection);
+    const { authTime } = connection;
+    const isShorter = grant.expiresAt < connection.grant.expiresAt;
+    if (isShorter) this.#noteProof(connection, grant, logTail);
+    else this.#replaceGrant(connection, grant, logTail, idleLeftMs);
+    if (connection.isOpen && connection.authTime > authTime) this.#observer?.authenticated(connection);
+  }
+
+  /** What has been revoked since the store decided proves nothing, and ends who presents it. */
+  #noteProof(connection: Connection, grant: Grant, logTail: string): void {
+    const missed = this.#recent.after(this.#partitionOf(connection), logTail);
+    if (!missed) return this.#endOverrun(connection);
+    const presented = { id: connection.id, grant };
+    const revoking = missed.find(
+      (entry) => !['rights', 'rotate'].includes(entry.order.kind) && entryConcerns(entry, presented),
+    );
+    if (revoking) this.#applyTo(connection, revoking);
+    else connection.noteAuthentication(grant.authTime);
+  }
+
+  #replaceGrant(connection: Connection, grant: Grant, logTail: string, idleLeftMs: number | undefined): void {
+    const before = connection.principal;
     this.#table.update(connection, () => connection.renew(grant));
     this.#allow(connection, idleLeftMs);
     this.#applyMissed(connection, logTail);
+    this.#noteRights(connection, before);
+  }
+
+  /** Tells of what changes about live connections from now on. */
+  observe(observer: ConnectionObserver): void {
+    this.#observer = observer;
   }
 
   /** True when a frame of this connection may be looked at; an expired connection ends here. */
@@ -209,13 +251,14 @@ export class ConnectionService implements WatchOwner<Connection> {
   #applyMissed(connection: Connection, logTail: string): void {
     connection.seenUpTo = logTail;
     const missed = this.#recent.after(this.#partitionOf(connection), logTail);
-    if (!missed) {
-      this.end(connection, { ...OVERRUN, retryAfterMs: Math.random() * OVERRUN_RETRY_MS });
-      return;
-    }
+    if (!missed) return this.#endOverrun(connection);
     for (const entry of missed) {
       if (entryConcerns(entry, connection)) this.#applyTo(connection, entry);
     }
+  }
+
+  #endOverrun(connection: Connection): void {
+    this.end(connection, { ...OVERRUN, retryAfterMs: Math.random() * OVERRUN_RETRY_MS });
   }
 
   /** The store has lost what it knew, or some of it: registers what lives here anew, and asks about all of it. */
@@ -273,7 +316,7 @@ export class ConnectionService implements WatchOwner<Connection> {
   #applyTo(connection: Connection, entry: RevocationEntry): void {
     const { order } = entry;
     if (order.kind === 'rights') return this.#changeRights(connection, order.roles, order.scopes);
-    if (order.kind === 'rotate') return this.#replaceSession(connection, { id: order.newSessionId });
+    if (order.kind === 'rotate') return this.#rotate(connection, order.newSessionId, entry.cut);
     this.end(connection, order.kind === 'replace' ? REPLACED : { ...REVOKED, reason: entry.reason });
   }
 
@@ -282,7 +325,28 @@ export class ConnectionService implements WatchOwner<Connection> {
     roles: readonly string[] | undefined,
     scopes: readonly string[] | undefined,
   ): void {
+    const before = connection.principal;
     this.#replaceSession(connection, { ...(roles ? { roles } : {}), ...(scopes ? { scopes } : {}) });
+    this.#noteRights(connection, before);
+  }
+
+  /** @param reauthenticatedAt Unix ms at which the user has authenticated again, if that is why */
+  #rotate(connection: Connection, id: string, reauthenticatedAt: number | undefined): void {
+    if (reauthenticatedAt === undefined) return this.#replaceSession(connection, { id });
+    const times = { authenticatedAt: reauthenticatedAt, authTime: reauthenticatedAt };
+    this.#replaceSession(connection, { id, ...times });
+    connection.renew({ ...connection.grant, ...times, principal: connection.principal });
+    if (connection !== this.#opening) this.#observer?.authenticated(connection);
+  }
+
+  /** Ends who has lost what its path asks for; tells the others. Of one that nobody has seen the handshake decides. */
+  #noteRights(connection: Connection, before: Principal): void {
+    if (connection === this.#opening || !connection.isOpen) return;
+    const change = rightsChange(before, connection.principal);
+    if (!change) return;
+    if (holdsRights(connection.principal, connection.terms))
+      this.#observer?.rightsChanged(connection, change);
+    else this.end(connection, RIGHTS_LOST);
   }
 
   #replaceSession(connection: Connection, change: Partial<Session>): void {
@@ -321,6 +385,9 @@ export class ConnectionService implements WatchOwner<Connection> {
     switch (due) {
       case 'expired':
         this.end(connection, EXPIRED);
+        break;
+      case 'expiring':
+        this.#observer?.expiring(connection);
         break;
       case 'idle':
         this.end(connection, IDLE);

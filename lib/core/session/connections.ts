@@ -1,9 +1,11 @@
 import type { KeyObject } from 'node:crypto';
 import { CLOSE, type CloseCode } from '../close-code.js';
 import type { Connection } from '../connection.js';
-import { WsAuthError } from '../errors.js';
+import { WsAuthError, WsAuthOptionsError } from '../errors.js';
 import { userHashOf } from '../identifiers.js';
+import type { MessageContext } from '../message/message-context.js';
 import { readSessionId } from '../revocation/revocation-service.js';
+import type { ConnectionPlace, ConnectionRegistry } from './connection-registry.js';
 import type { ConnectionService } from './connection-service.js';
 
 /** Which connections of this node: exactly one of the fields. */
@@ -14,14 +16,38 @@ export type ConnectionSelector =
   /** By principal id. */
   | { readonly user: string };
 
-/** The live connections of this node. Sessions and users on all nodes are ended by `WsSessionService.revoke`. */
+/**
+ * The live connections of this node, and where a user is connected on all nodes. Sessions and users on all nodes are ended
+ * by `WsSessionService.revoke`.
+ */
 export class Connections {
   readonly #service: ConnectionService;
+  readonly #registry: ConnectionRegistry;
   readonly #userHashKey: KeyObject;
+  readonly #context: MessageContext;
 
-  constructor(service: ConnectionService, userHashKey: KeyObject) {
+  constructor(
+    service: ConnectionService,
+    registry: ConnectionRegistry,
+    userHashKey: KeyObject,
+    context: MessageContext,
+  ) {
     this.#service = service;
+    this.#registry = registry;
     this.#userHashKey = userHashKey;
+    this.#context = context;
+  }
+
+  /**
+   * The connection of the message that is being handled, wherever that has led: for services that are told nothing of it.
+   * In handlers and what they call, policies, hooks of gateways, and Observables while they are subscribed.
+   *
+   * @returns `undefined` in work that is no message's
+   * @throws {WsAuthOptionsError} unless `message.asyncContext` is on
+   */
+  current(): Connection | undefined {
+    if (this.#context.isOn) return this.#context.connection;
+    throw new WsAuthOptionsError(['WsConnections.current() needs the option message.asyncContext: true']);
   }
 
   /** All connections of this node. */
@@ -32,6 +58,16 @@ export class Connections {
   /** The connections of a user on this node. */
   ofUser(userId: string): readonly Connection[] {
     return this.#service.ofUser(userHashOf(this.#userHashKey, userId));
+  }
+
+  /**
+   * Where a user is connected, on all nodes, oldest first: one question to the store. A node that died without a word is
+   * counted until its lease ends, 15 seconds later; a handshake that is being answered counts already.
+   *
+   * @throws {StoreUnavailable} when the store does not answer
+   */
+  onAllNodes(userId: string): Promise<readonly ConnectionPlace[]> {
+    return this.#registry.list(userHashOf(this.#userHashKey, userId));
   }
 
   /**

@@ -31,7 +31,6 @@ export function resolveCookieOptions(
   given: unknown,
   production: boolean,
   problems: OptionProblems,
-  warnings: string[],
 ): ResolvedCookieOptions {
   const group = problems.group('cookie', given);
   problems.refuseUnknownKeys('cookie', group, ['name', 'secure', 'sameSite', 'partitioned']);
@@ -40,10 +39,6 @@ export function resolveCookieOptions(
   if (sameSite === 'none' && !partitioned) {
     problems.report(
       'option "cookie.sameSite" is "none": set "cookie.partitioned" too, browsers send no other cross-site cookie',
-    );
-  } else if (sameSite === 'none') {
-    warnings.push(
-      'cookie.sameSite is "none": only the Origin check keeps other sites from using the session cookie',
     );
   }
   if (group.secure !== undefined && group.secure !== 'auto' && group.secure !== true) {

@@ -11,6 +11,26 @@ export interface CookieTransport {
 /** What a Cookie header says of the session. */
 export type CookieReading = { kind: 'absent' } | { kind: 'duplicate' } | { kind: 'value'; value: string };
 
+/** What an operator is told once, and why it may be so: each is about a cookie of the parent domain. */
+const CONCERNS = {
+  plain: (name: string) =>
+    `the session cookie travels as plain "${name}": without TLS every host of the domain, and the network, can read and replace ` +
+    'it; this is for development, production takes "__Host-" and TLS only',
+  plain_duplicate: (name: string) =>
+    `two session cookies "${name}" came with one request, which was refused (cookie_tossing_suspected): most likely another host ` +
+    `has set one for the parent domain; serve this one over TLS, where the cookie is "__Host-${name}" and no other host can set it`,
+  duplicate: (name: string) =>
+    `two session cookies "__Host-${name}" came with one request, which was refused (cookie_tossing_suspected): browsers let no ` +
+    'other host set that cookie, so the client has one of a login here and one of POST /ws-auth/cookie, "cookie.partitioned" was ' +
+    'changed, or it is no browser',
+  bare_name: (name: string) =>
+    `a cookie "${name}" came without "__Host-${name}": it is taken for no session, since a cookie without the prefix can be set ` +
+    'by every host of the domain; if the application set it for the parent domain, set WsSessionCookie.issue() instead, and give ' +
+    'other hosts a ticket',
+} as const;
+
+type CookieConcern = keyof typeof CONCERNS;
+
 /**
  * Writes and reads the session cookie. Each name is read only where it would be written: a plain cookie, which a sibling
  * domain or a plain-http page can plant, is never taken for the `__Host-` one (requirements CK-01 to CK-03).
@@ -19,9 +39,13 @@ export type CookieReading = { kind: 'absent' } | { kind: 'duplicate' } | { kind:
  */
 export class SessionCookie {
   readonly #options: ResolvedCookieOptions;
+  readonly #warn: (sentence: string) => void;
+  readonly #told = new Set<CookieConcern>();
 
-  constructor(options: ResolvedCookieOptions) {
+  /** @param warn told once of each sign that other hosts of the domain can set or read the session cookie */
+  constructor(options: ResolvedCookieOptions, warn: (sentence: string) => void = () => {}) {
     this.#options = options;
+    this.#warn = warn;
   }
 
   /** The cookie's name on this transport. */
@@ -31,6 +55,7 @@ export class SessionCookie {
 
   /** The `Set-Cookie` value that hands a session token to the client. A session cookie: the browser's end is its end. */
   issue(token: string, transport: CookieTransport): string {
+    if (!this.#isSecureOn(transport)) this.#tell('plain');
     return `${this.nameOn(transport)}=${token}; ${this.#attributes(transport)}`;
   }
 
@@ -53,13 +78,30 @@ export class SessionCookie {
     if (header === undefined) return { kind: 'absent' };
     const name = this.nameOn(transport);
     let found: string | undefined;
+    let hasBareName = false;
     for (const pair of header.split(';')) {
       const equals = pair.indexOf('=');
-      if (equals < 0 || trimBlank(pair.slice(0, equals)) !== name) continue;
-      if (found !== undefined) return { kind: 'duplicate' };
+      if (equals < 0) continue;
+      const own = trimBlank(pair.slice(0, equals));
+      if (own !== name) {
+        hasBareName ||= own === this.#options.name;
+        continue;
+      }
+      if (found !== undefined) {
+        this.#tell(this.#isSecureOn(transport) ? 'duplicate' : 'plain_duplicate');
+        return { kind: 'duplicate' };
+      }
       found = trimBlank(pair.slice(equals + 1));
     }
-    return found === undefined ? { kind: 'absent' } : { kind: 'value', value: found };
+    if (found !== undefined) return { kind: 'value', value: found };
+    if (hasBareName) this.#tell('bare_name');
+    return { kind: 'absent' };
+  }
+
+  #tell(concern: CookieConcern): void {
+    if (this.#told.has(concern)) return;
+    this.#told.add(concern);
+    this.#warn(CONCERNS[concern](this.#options.name));
   }
 
   #isSecureOn(transport: CookieTransport): boolean {

@@ -93,6 +93,7 @@ export class SessionService {
       tenant: principal.tenant,
       createdAt: 0,
       authenticatedAt: init.authenticatedAt ?? 0,
+      authTime: 0,
       absoluteEndsAt: 0,
       idleMs: this.#limits.idleMs,
       version: 1,
@@ -126,11 +127,13 @@ export class SessionService {
    * Gives the session a new token, as after a change of rights (requirement CK-04). The old token is dead at once; the
    * connections of the session live on under the new one.
    *
+   * @param options `reauthenticated`: the user has just proved anew who it is, which the caller has checked. It counts for
+   * `@WsRecentAuth()`, and messages that wait for it go on, on every node
    * @throws {SessionUnknown} when the session has ended
    * @throws {StoreUnavailable} when the store did not say what came of it, also when asked again for a moment. It was done
    * as a whole or not at all; where it was done, nobody has the new token, and the user logs in again
    */
-  async rotate(idOrToken: string): Promise<IssuedSession> {
+  async rotate(idOrToken: string, options: { reauthenticated?: boolean } = {}): Promise<IssuedSession> {
     const sessionId = readSessionId(idOrToken);
     const userHash = userHashOfSession(sessionId);
     const token = newSessionToken(userHash);
@@ -139,11 +142,19 @@ export class SessionService {
     const [before] = await this.#stores.sessions.get([sessionId]);
     if (!before) throw new SessionUnknown();
     const receipt = await this.#stores.revocations.append(
-      { kind: 'rotate', userHash, sessionId, newSessionId },
+      {
+        kind: 'rotate',
+        userHash,
+        sessionId,
+        newSessionId,
+        reauthenticated: options.reauthenticated === true,
+      },
       'rotated',
     );
     if (receipt.sessions === 0) throw new SessionUnknown();
-    const session = Object.freeze({ ...before, id: newSessionId });
+    const { cut } = receipt.entry;
+    const times = cut === undefined ? {} : { authenticatedAt: cut, authTime: cut };
+    const session = Object.freeze({ ...before, ...times, id: newSessionId });
     this.#record('session_renewed', 'rotated', session);
     return { session, token };
   }

@@ -11,7 +11,7 @@ export interface SessionStore {
   /**
    * Creates a session. `authenticatedAt` of 0 means now. Never overwrites: an id is taken once (requirement CK-04).
    *
-   * @param session `createdAt`, `authenticatedAt` and `absoluteEndsAt` are set by the store
+   * @param session `createdAt`, `authenticatedAt`, `authTime` and `absoluteEndsAt` are set by the store
    */
   create(session: Session, absoluteMs: number, maxPerUser: number): Promise<SessionCreateResult>;
   /** The sessions that live, in the order asked; `null` for one that does not. Extends nothing. */

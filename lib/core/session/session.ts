@@ -12,6 +12,11 @@ export interface Session {
   readonly createdAt: number;
   /** Unix ms of the login that the session stands on; raised when "all but this one" are revoked. */
   readonly authenticatedAt: number;
+  /**
+   * Unix ms at which the user last proved who it is: the login, or a rotation with `reauthenticated`. Unlike
+   * `authenticatedAt`, nothing else raises it; `@WsRecentAuth()` goes by it.
+   */
+  readonly authTime: number;
   /** Unix ms at which the session ends whatever happens. */
   readonly absoluteEndsAt: number;
   /** The session ends after this long without use. */
@@ -22,8 +27,10 @@ export interface Session {
   readonly data: string | undefined;
 }
 
-/** A session with the time that is left to it. */
+/** A session with its last use and the time that is left to it. */
 export interface LiveSession extends Session {
+  /** Unix ms of the last use that the store was told of: messages on sockets are told within 10 seconds. */
+  readonly lastUsedAt: number;
   /** Milliseconds until the session ends if it is not used. */
   readonly remainingMs: number;
 }

@@ -30,6 +30,11 @@ export interface TicketInit {
   session?: string;
   /** A principal without a session; it can be revoked by user only. */
   principal?: PrincipalInit;
+  /**
+   * Unix ms at which the principal last proved who it is, for `@WsRecentAuth()`. Left out, nobody knows, and no time is
+   * recent. A session knows by itself.
+   */
+  authTime?: number;
   /** The Origin that the handshake must carry. */
   origin?: string;
   /** The gateway path that the handshake must name. Left out, the ticket is good for every gateway. */
@@ -46,6 +51,7 @@ export interface TicketInit {
 export interface TicketIssuer {
   readonly narrowing?: Narrowing;
   readonly authenticatedAt?: number;
+  readonly authTime?: number;
   readonly token?: { readonly hash: string | undefined; readonly expiresAt: number };
   /** The token of the session cookie that the request carried. */
   readonly sessionToken?: string;
@@ -139,6 +145,7 @@ export class TicketService {
       use,
       requiresCookie: this.#limits.requiresCookie && use === 'connect' && issuer.sessionToken !== undefined,
       authenticatedAt: issuer.authenticatedAt ?? now,
+      authTime: Math.min(issuer.authTime ?? readAuthTime(init.authTime), now),
       token: issuer.token,
       sealedToken: use === 'cookie' ? sealToken(issuer.sessionToken!, ticket) : undefined,
       expiresAt: now + ttlMs,
@@ -235,4 +242,10 @@ export class TicketService {
     const allowed = issuer?.scopes;
     return { ...issuer, scopes: allowed ? scopes.filter((scope) => allowed.includes(scope)) : scopes };
   }
+}
+
+function readAuthTime(authTime: number | undefined): number {
+  if (authTime === undefined) return 0;
+  if (Number.isFinite(authTime)) return authTime;
+  throw new WsAuthError('invalid_selector', 'issue(): "authTime" must be Unix milliseconds');
 }

@@ -19,6 +19,8 @@ export interface TicketRecord {
   readonly requiresCookie: boolean;
   /** Unix ms of the login or token that the ticket stands on: a later revocation of the user kills it too. */
   readonly authenticatedAt: number;
+  /** Unix ms at which the user last proved who it is; 0 where nobody says so. Of no use where there is a session. */
+  readonly authTime: number;
   /** The token that asked for the ticket: neither its expiry nor its revocation can be outlived by way of a ticket. */
   readonly token: { readonly hash: string | undefined; readonly expiresAt: number } | undefined;
   /** The session token, sealed with the ticket's own secret: only of tickets for the cookie of another host. */

@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { CLOSE } from '../../core/close-code.js';
 import { GuardedSocket } from '../guarded-socket.js';
 import { ENGINE_PROPERTY } from '../ws-auth.constants.js';
@@ -30,8 +31,11 @@ function contained(original: LifecycleMethod): LifecycleMethod {
   return function (client, ...rest) {
     const fail = (error: unknown): void => endBrokenClient(this[ENGINE_PROPERTY], client, error);
     try {
-      const result = original.call(this, client, ...rest);
-      return result instanceof Promise ? result.catch(fail) : result;
+      const call = (): unknown => original.call(this, client, ...rest);
+      const connection = this[ENGINE_PROPERTY]?.messageContext.isOn ? findConnection(client) : undefined;
+      const result = connection ? this[ENGINE_PROPERTY]!.messageContext.run(connection, call) : call();
+      // By what it is, not by its class: under Jest, the promises of Node itself are of another realm.
+      return types.isPromise(result) ? result.catch(fail) : result;
     } catch (error) {
       return fail(error);
     }

@@ -50,10 +50,10 @@ describe('SocketWatch', () => {
     const watch: SocketWatch = lifetime.watch(socket, {
       applyDue: (_, due) => {
         dues.push(due);
-        if (due !== 'revalidate') watch.stop();
+        if (due !== 'revalidate' && due !== 'expiring') watch.stop();
       },
     });
-    return { watch, socket, dues, ends: () => dues.filter((due) => due !== 'revalidate') };
+    return { watch, socket, dues, ends: () => dues.filter((due) => due !== 'revalidate' && due !== 'expiring') };
   }
 
   /** Lets time pass as the timer would, in steps of what the wheel is looked at. */
@@ -324,6 +324,43 @@ describe('SocketWatch', () => {
       expect(dues).toHaveLength(1);
       pass(200);
       expect(dues).toHaveLength(2);
+    });
+  });
+
+  describe('the announcement of the end', () => {
+    const announced = (dues: readonly LifetimeDue[]) => dues.filter((due) => due === 'expiring').length;
+
+    it.each([
+      ['a fifth of its time', 10 * MINUTE, 8 * MINUTE],
+      ['five minutes, of a long one', 10 * HOUR, 10 * HOUR - 5 * MINUTE],
+    ])('comes once, ahead by %s, and before the end', (_, lifeMs, atMs) => {
+      const { watch, dues, ends } = watched();
+      watch.allowUntil(clock() + lifeMs);
+      pass(atMs - 1, 1_000);
+      expect(announced(dues)).toBe(0);
+      pass(1 + 2 * TICK);
+      expect(announced(dues)).toBe(1);
+      pass(lifeMs - atMs, 1_000);
+      expect([announced(dues), ends()]).toEqual([1, ['expired']]);
+    });
+
+    it('comes anew for each refresh, and of the longest life too', () => {
+      const { watch, dues, ends } = watched({ maxMs: 30 * MINUTE });
+      watch.allowUntil(clock() + 10 * MINUTE);
+      pass(8 * MINUTE + 2 * TICK, TICK);
+      expect(announced(dues)).toBe(1);
+      watch.allowUntil(clock() + DAY);
+      pass(17 * MINUTE, 1_000);
+      expect(announced(dues)).toBe(1);
+      pass(MINUTE, 1_000);
+      expect([announced(dues), ends()]).toEqual([2, []]);
+    });
+
+    it('is none where nothing ends', () => {
+      const { watch, dues } = watched({ maxMs: 2 ** 52 });
+      watch.allowUntil(Infinity);
+      pass(HOUR, 1_000);
+      expect(announced(dues)).toBe(0);
     });
   });
 

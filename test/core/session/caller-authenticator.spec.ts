@@ -71,6 +71,7 @@ describe('CallerAuthenticator', () => {
         sessionToken: undefined,
         narrowing: undefined,
         authenticatedAt: issuedAt,
+        authTime: issuedAt,
         token: { hash: tokenHashOf(ISSUER, 'jti-1'), expiresAt: core.clock() + 3_600_000 },
       });
     });

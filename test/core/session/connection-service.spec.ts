@@ -805,12 +805,39 @@ describe('ConnectionService', () => {
       expect(connection.isOpen).toBe(false);
     });
 
-    it('takes an earlier end, too', async () => {
-      const { connection } = openAlone({ expiresAt: core.clock() + 50_000 });
-      const sooner = grantOf({ userHash: core.hashOf('u1'), expiresAt: core.clock() + 5_000 });
+    it('takes of a credential that ends sooner the proof alone: end and rights stay', async () => {
+      const { connection } = openAlone({ expiresAt: core.clock() + 50_000, authTime: core.clock() - 60_000 });
+      const sooner = grantOf({
+        userHash: core.hashOf('u1'),
+        principal: principalOf('u1', ['admin']),
+        expiresAt: core.clock() + 5_000,
+        authTime: core.clock(),
+      });
       core.connections.renew(connection, sooner, '0-0', undefined);
-      await core.advance(5_050);
+      expect([connection.authTime, connection.principal.roles]).toEqual([core.clock(), []]);
+      await core.advance(49_000);
+      expect(connection.isOpen).toBe(true);
+      await core.advance(1_050);
       expect(connection.isOpen).toBe(false);
+    });
+
+    it('takes no proof that was revoked since the store decided: it ends who presents it (SE-03)', async () => {
+      const { connection } = openAlone({ expiresAt: core.clock() + 50_000, authTime: 0 });
+      await append({ kind: 'token', tokenHash: 'token-2', userHash: core.hashOf('u1'), rememberMs: 1_000 });
+      const sooner = grantOf({
+        userHash: core.hashOf('u1'),
+        expiresAt: core.clock() + 5_000,
+        tokenHash: 'token-2',
+      });
+      core.connections.renew(connection, sooner, '0-0', undefined);
+      expect([connection.isOpen, connection.authTime]).toEqual([false, 0]);
+    });
+
+    it('does not set back when the user has authenticated', () => {
+      const { connection } = openAlone({ authTime: core.clock() });
+      const older = { userHash: core.hashOf('u1'), expiresAt: core.clock() + 7_200_000, authTime: 5 };
+      core.connections.renew(connection, grantOf(older), '0-0', undefined);
+      expect(connection.authTime).toBe(core.clock());
     });
 
     it('ends what was revoked since the store decided (SE-03)', async () => {

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { CLOSE } from '../../../lib/core/close-code.js';
 import type { Connection } from '../../../lib/core/connection.js';
 import { newId, newSessionToken, sessionIdOf } from '../../../lib/core/identifiers.js';
+import { MessageContext } from '../../../lib/core/message/message-context.js';
 import { Connections } from '../../../lib/core/session/connections.js';
 import {
   coreHarness,
@@ -22,7 +23,12 @@ describe('Connections', () => {
 
   beforeEach(() => {
     core = coreHarness();
-    connections = new Connections(core.connections, core.userHashKey);
+    connections = new Connections(
+      core.connections,
+      core.stores.connections,
+      core.userHashKey,
+      new MessageContext(false),
+    );
     token = newSessionToken(core.hashOf('u1'));
     const session = sessionOf(core.hashOf('u1'), { id: sessionIdOf(token)! });
     ofU1 = [open('u1', { session }), open('u1')];
@@ -38,6 +44,18 @@ describe('Connections', () => {
     expect(connections.local()).toEqual([...ofU1, ofU2]);
     expect(connections.ofUser('u1')).toEqual(ofU1);
     expect(connections.ofUser('nobody')).toEqual([]);
+  });
+
+  it('lists where a user is connected on all nodes, by session', async () => {
+    const { session } = await core.sessions.create({ userId: 'u3' });
+    const userHash = core.hashOf('u3');
+    const basis = { mode: 'session', sessionId: session.id, userHash } as const;
+    const limits = { maxPerUser: 9, maxPerSession: 9, onLimit: 'reject', deadline: Infinity } as const;
+    const asked = { connectionId: newId(), basis, ...limits, touch: false, rate: undefined };
+    await core.stores.connections.admit(asked);
+    const place = { id: asked.connectionId, node: 'node-1', sessionId: session.id, since: core.clock() };
+    expect(await connections.onAllNodes('u3')).toEqual([place]);
+    expect(await connections.onAllNodes('nobody')).toEqual([]);
   });
 
   it('closes one by its id', () => {

@@ -4,23 +4,21 @@ import { resolveCookieOptions } from '../../../lib/core/session/cookie-options.j
 
 function resolve(given: unknown, production = false) {
   const problems = new OptionProblems();
-  const warnings: string[] = [];
-  const value = resolveCookieOptions(given, production, problems, warnings);
-  return { value, warnings, sentences: problems.sentences };
+  const value = resolveCookieOptions(given, production, problems);
+  return { value, sentences: problems.sentences };
 }
 
 describe('resolveCookieOptions', () => {
   it('fills in the defaults (CK-01)', () => {
     expect(resolve(undefined)).toEqual({
       value: { name: 'sid', secure: 'auto', sameSite: 'strict', partitioned: false },
-      warnings: [],
       sentences: [],
     });
   });
 
   it('keeps what it is given', () => {
     const given = { name: 'chat', secure: true, sameSite: 'lax', partitioned: true };
-    expect(resolve(given)).toEqual({ value: given, warnings: [], sentences: [] });
+    expect(resolve(given)).toEqual({ value: given, sentences: [] });
   });
 
   it('is always Secure in production (CK-01)', () => {
@@ -43,13 +41,10 @@ describe('resolveCookieOptions', () => {
     ]);
   });
 
-  it('warns about SameSite=None, and makes it Secure (CK-01)', () => {
-    const { value, warnings, sentences } = resolve({ sameSite: 'none', partitioned: true });
+  it('makes SameSite=None Secure (CK-01)', () => {
+    const { value, sentences } = resolve({ sameSite: 'none', partitioned: true });
     expect(sentences).toEqual([]);
     expect(value.secure).toBe(true);
-    expect(warnings).toEqual([
-      'cookie.sameSite is "none": only the Origin check keeps other sites from using the session cookie',
-    ]);
   });
 
   it.each([

@@ -191,4 +191,75 @@ describe('SessionCookie', () => {
       expect(performance.now() - started).toBeLessThan(5_000);
     });
   });
+
+  describe('the operator', () => {
+    function told(options: Partial<ResolvedCookieOptions>, use: (cookie: SessionCookie) => void): string[] {
+      const sentences: string[] = [];
+      const resolved = {
+        name: 'sid',
+        secure: 'auto',
+        sameSite: 'strict',
+        partitioned: false,
+        ...options,
+      } as const;
+      use(new SessionCookie(resolved, (sentence) => sentences.push(sentence)));
+      return sentences;
+    }
+
+    it('hears once of two session cookies in one request, and of what they come from (CK-02)', () => {
+      const twice = (name: string, transport: CookieTransport) => (own: SessionCookie) => {
+        for (let time = 0; time < 3; time += 1) own.read(`${name}=a; ${name}=b`, transport);
+      };
+      expect(told({}, twice('sid', PLAIN))).toEqual([
+        'two session cookies "sid" came with one request, which was refused (cookie_tossing_suspected): most likely another host ' +
+          'has set one for the parent domain; serve this one over TLS, where the cookie is "__Host-sid" and no other host can set it',
+      ]);
+      expect(told({ name: 'chat' }, twice('__Host-chat', TLS))).toEqual([
+        'two session cookies "__Host-chat" came with one request, which was refused (cookie_tossing_suspected): browsers let no ' +
+          'other host set that cookie, so the client has one of a login here and one of POST /ws-auth/cookie, "cookie.partitioned" ' +
+          'was changed, or it is no browser',
+      ]);
+    });
+
+    it('hears once of a cookie without the prefix where the prefix is asked for (CK-01)', () => {
+      const sentences = told({}, (own) => {
+        for (const header of ['sid=planted', 'a=1; sid=planted']) own.read(header, TLS);
+      });
+      expect(sentences).toEqual([
+        'a cookie "sid" came without "__Host-sid": it is taken for no session, since a cookie without the prefix can be set by ' +
+          'every host of the domain; if the application set it for the parent domain, set WsSessionCookie.issue() instead, and give ' +
+          'other hosts a ticket',
+      ]);
+    });
+
+    it('hears once that the cookie is issued without the prefix, where there is no TLS', () => {
+      const sentences = told({}, (own) => {
+        for (let time = 0; time < 3; time += 1) own.issue('token', PLAIN);
+      });
+      expect(sentences).toEqual([
+        'the session cookie travels as plain "sid": without TLS every host of the domain, and the network, can read and replace ' +
+          'it; this is for development, production takes "__Host-" and TLS only',
+      ]);
+    });
+
+    it('hears nothing of what is as it should be, nor a word of any value', () => {
+      const sentences = told({}, (own) => {
+        own.issue('token', TLS);
+        own.issue('token', LOOPBACK);
+        own.read(undefined, TLS);
+        own.read('a=1; sidx=2; xsid=3', TLS);
+        own.read('sid=planted; __Host-sid=token', TLS);
+        own.read('sid=token', PLAIN);
+      });
+      expect(sentences).toEqual([]);
+      const all = told({}, (own) => {
+        own.read('sid=SECRET; sid=SECRET', PLAIN);
+        own.read('__Host-sid=SECRET; __Host-sid=SECRET', TLS);
+        own.read('sid=SECRET', TLS);
+        own.issue('SECRET', PLAIN);
+      });
+      expect(all).toHaveLength(4);
+      expect(all.join()).not.toContain('SECRET');
+    });
+  });
 });

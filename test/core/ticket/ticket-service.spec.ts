@@ -319,7 +319,7 @@ function watchTickets(stores: Stores, issued: TicketIssue[]): Stores {
 }
 
 function plain(stores: Stores): Stores {
-  const { kind, tickets, sessions, connections, revocations, throttle } = stores;
+  const { kind, tickets, sessions, connections, revocations, throttle, notices, anomalies, breaker } = stores;
   return {
     kind,
     tickets,
@@ -327,6 +327,9 @@ function plain(stores: Stores): Stores {
     connections,
     revocations,
     throttle,
+    notices,
+    anomalies,
+    breaker,
     start: () => stores.start(),
     stop: () => stores.stop(),
     freshAt: stores.freshAt,

@@ -1,0 +1,11 @@
+import { SetMetadata } from '@nestjs/common';
+import { WS_AUTH_SCOPES } from '../ws-auth.constants.js';
+
+/**
+ * Asks for scopes: all that are named. On a gateway, nobody without them connects (403, or close 4403) or stays, and its
+ * handlers ask for them too; on a handler, its own list stands instead. Held against the live principal for each message.
+ * On controllers behind `WsAuthHttpGuard` it means the same.
+ */
+export function WsScopes(...scopes: string[]): MethodDecorator & ClassDecorator {
+  return SetMetadata(WS_AUTH_SCOPES, Object.freeze(scopes)) as MethodDecorator & ClassDecorator;
+}
