@@ -2,13 +2,18 @@ import type { Type } from '@nestjs/common';
 import { isReservedEvent } from '../core/message/envelope.js';
 import { describeValue } from '../core/option-rules.js';
 import { describeThrottleProblems, type ThrottleLimit } from '../core/throttle/throttle-limit.js';
+import {
+  declaredRules,
+  describeRuleProblems,
+  ruleDecoratorsOn,
+  type DeclaredRules,
+} from './declared-rules.js';
 import { handlerMethodsOf } from './handler-methods.js';
 import {
   NEST,
   WS_AUTH_CONCURRENCY,
   WS_AUTH_POLICY,
   WS_AUTH_PUBLIC,
-  WS_AUTH_ROLES,
   WS_AUTH_SKIP_THROTTLE,
   WS_AUTH_THROTTLE,
 } from './ws-auth.constants.js';
@@ -29,7 +34,8 @@ export interface DeclaredHandler extends DeclaredMessages {
   readonly method: string;
   /** A text, for all but parsers of the application's own. */
   readonly event: unknown;
-  readonly hasRoles: boolean;
+  /** Those of the gateway where the handler has none of its own. */
+  readonly rules: DeclaredRules;
   /** True when an interceptor stands between us and what the handler returns. */
   readonly isIntercepted: boolean;
 }
@@ -45,7 +51,9 @@ export interface DeclaredGateway extends DeclaredMessages {
   /** `undefined` when neither `@WsAuth()` nor `@WsPublic()` is there. */
   readonly access: 'authenticated' | 'public' | undefined;
   readonly policy: WsAuthPolicy & WsPublicPolicy;
+  /** Without these roles and scopes nobody connects. */
   readonly roles: readonly string[];
+  readonly scopes: readonly string[];
   readonly handlers: readonly DeclaredHandler[];
   /** What is wrong with the declaration itself. */
   readonly problems: readonly string[];
@@ -66,7 +74,7 @@ export function describeGateway(gateway: Type): DeclaredGateway {
   const options = (Reflect.getMetadata(NEST.gatewayOptions, gateway) ?? {}) as { path?: string };
   const policy = Reflect.getMetadata(WS_AUTH_POLICY, gateway) as WsAuthPolicy | undefined;
   const publicPolicy = Reflect.getMetadata(WS_AUTH_PUBLIC, gateway) as WsPublicPolicy | undefined;
-  const roles = (Reflect.getMetadata(WS_AUTH_ROLES, gateway) ?? []) as readonly string[];
+  const { roles, scopes } = declaredRules(gateway, gateway);
   const access = policy ? 'authenticated' : publicPolicy ? 'public' : undefined;
   const problems: string[] = [];
   for (const [key, decorator] of [
@@ -88,19 +96,19 @@ export function describeGateway(gateway: Type): DeclaredGateway {
   const handlers = messageHandlersOf(gateway);
   const messages = declaredMessages(gateway);
   problems.push(...describeMessageProblems(messages, `gateway ${gateway.name}`));
+  problems.push(...describeRuleProblems(gateway, `gateway ${gateway.name}`));
+  for (const { name, handler } of handlerMethodsOf(gateway))
+    problems.push(...describeRuleProblems(handler, `${gateway.name}.${name}()`));
   for (const handler of handlers) {
-    const { method, event, hasRoles } = handler;
+    const { method, event } = handler;
     problems.push(...describeMessageProblems(handler, `${gateway.name}.${method}()`));
     if (access === 'authenticated' && typeof event === 'string' && isReservedEvent(event)) {
       problems.push(
         `${gateway.name}.${method}() handles "${event}": events that begin with "auth" belong to the library, choose another name`,
       );
     }
-    if (access !== 'authenticated' && hasRoles)
-      problems.push(rolesWithoutAuth(`${gateway.name}.${method}()`));
   }
-  if (access !== 'authenticated' && roles.length > 0)
-    problems.push(rolesWithoutAuth(`gateway ${gateway.name}`));
+  if (access !== 'authenticated') problems.push(...describeRulesWithoutAuth(gateway));
   return {
     name: gateway.name,
     port: (Reflect.getMetadata(NEST.port, gateway) as number | undefined) ?? 0,
@@ -109,6 +117,7 @@ export function describeGateway(gateway: Type): DeclaredGateway {
     access,
     policy: policy ?? publicPolicy ?? {},
     roles,
+    scopes,
     ...messages,
     handlers,
     problems,
@@ -121,8 +130,17 @@ export function normalizeGatewayPath(path: string | undefined): string {
   return `/${path}`.replace(/\/+/g, '/').replace(/(.)\/$/, '$1');
 }
 
-function rolesWithoutAuth(place: string): string {
-  return `${place} has @WsRoles() without @WsAuth() on the gateway: nobody would be asked for a role, add @WsAuth()`;
+/** Rules that nobody would hold a message against. */
+function describeRulesWithoutAuth(gateway: Type): string[] {
+  const places: [object, string][] = [[gateway, `gateway ${gateway.name}`]];
+  for (const { name, handler } of handlerMethodsOf(gateway))
+    places.push([handler, `${gateway.name}.${name}()`]);
+  return places.flatMap(([target, place]) =>
+    ruleDecoratorsOn(target).map(
+      (decorator) =>
+        `${place} has ${decorator} without @WsAuth() on the gateway: nobody would be asked, add @WsAuth()`,
+    ),
+  );
 }
 
 /** What is wrong with `@WsThrottle()` and `@WsConcurrency()`. */
@@ -149,7 +167,7 @@ function messageHandlersOf(gateway: Type): DeclaredHandler[] {
   return handlerMethodsOf(gateway).map(({ name, handler }) => ({
     method: name,
     event: Reflect.getMetadata(NEST.message, handler) as unknown,
-    hasRoles: Reflect.hasMetadata(WS_AUTH_ROLES, handler),
+    rules: declaredRules(handler, gateway),
     isIntercepted: isIntercepted(handler) || isIntercepted(gateway),
     ...declaredMessages(handler),
   }));

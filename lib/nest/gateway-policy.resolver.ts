@@ -33,6 +33,7 @@ export function resolveGatewayPolicy(
     protocols: resolveProtocols(gateway, options, problems),
     refuseBrowsersWith: policy.refuseBrowsersWith ?? options.handshake.refuseBrowsersWith,
     roles: gateway.roles,
+    scopes: gateway.scopes,
   };
 }
 

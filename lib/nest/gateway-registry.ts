@@ -5,6 +5,13 @@ import { describePolicyDifference, type GatewayPolicy } from '../core/handshake/
 import type { ResolvedOptions } from '../core/options.js';
 import { describeGateway, type DeclaredGateway } from './declared-gateway.js';
 import { resolveGatewayPolicy } from './gateway-policy.resolver.js';
+import { HandlerRules } from './handler-rules.js';
+import {
+  coversGateways,
+  describeRequestScoped,
+  describeUncovered,
+  findApplicationConfig,
+} from './nest-eleven.js';
 import { NEST } from './ws-auth.constants.js';
 
 /** What one path of one port demands, and of whom. */
@@ -20,12 +27,17 @@ export interface GuardedPath {
  */
 export class GatewayRegistry {
   readonly #options: ResolvedOptions;
+  /** What handlers ask of whoever calls them. */
+  readonly handlerRules = new HandlerRules();
+  readonly #isCovered: boolean;
   #paths: readonly GuardedPath[] | undefined;
   #gateways: readonly DeclaredGateway[] = [];
   #warnings: readonly string[] = [];
 
-  constructor(options: ResolvedOptions) {
+  /** @param isCovered whether this Nest does for gateways what it does for controllers */
+  constructor(options: ResolvedOptions, isCovered = coversGateways()) {
     this.#options = options;
+    this.#isCovered = isCovered;
   }
 
   /** Reads the gateways from Nest's container, once. @throws {WsAuthOptionsError} */
@@ -33,13 +45,13 @@ export class GatewayRegistry {
     if (this.#paths) return this.#paths;
     const problems: string[] = [];
     const warnings: string[] = [];
-    this.#gateways = findGateways(modules);
-    for (const gateway of this.#gateways) {
-      problems.push(...gateway.problems);
-      if (gateway.access !== undefined) continue;
-      const sentence = `gateway ${gateway.name} has neither @WsAuth() nor @WsPublic(), so anybody may connect to it: say which is meant`;
-      if (this.#options.strict) problems.push(sentence);
-      else warnings.push(sentence);
+    const found = findGateways(modules);
+    this.#gateways = found.map(({ declared }) => declared);
+    for (const gateway of found) {
+      problems.push(...gateway.declared.problems);
+      if (!this.#isCovered) this.#describeUncovered(gateway, modules, problems, warnings);
+      if (gateway.declared.access !== 'authenticated') continue;
+      this.handlerRules.compileGateway(gateway.metatype, modules, problems);
     }
     const paths = this.#groupByPath(problems);
     if (problems.length > 0) throw new WsAuthOptionsError(problems);
@@ -47,15 +59,33 @@ export class GatewayRegistry {
     return (this.#paths = paths);
   }
 
-  /** Sentences to log once at boot. */
+  /** Sentences for the doctor to tell at boot. */
   get warnings(): readonly string[] {
     return this.#warnings;
+  }
+
+  /** The policies on a path: one for each port. */
+  policiesOf(path: string | undefined): readonly GatewayPolicy[] {
+    return (this.#paths ?? []).map(({ policy }) => policy).filter((policy) => policy.path === path);
   }
 
   /** The paths on which a ticket can open a connection. */
   get ticketPaths(): readonly string[] {
     const guarded = (this.#paths ?? []).filter(({ policy }) => policy.credentials.has('ticket'));
     return [...new Set(guarded.map(({ policy }) => policy.path))];
+  }
+
+  #describeUncovered(
+    { metatype, isStatic, declared }: FoundGateway,
+    modules: ModulesContainer,
+    problems: string[],
+    warnings: string[],
+  ): void {
+    const config = findApplicationConfig(modules);
+    const uncovered = config && declared.handlers.length > 0 && describeUncovered(metatype, config);
+    if (uncovered) warnings.push(uncovered);
+    // Without its constructor ours cannot contain what its handleConnection throws: one client would end the process.
+    if (!isStatic) (declared.access ? problems : warnings).push(describeRequestScoped(metatype));
   }
 
   #groupByPath(problems: string[]): GuardedPath[] {
@@ -95,13 +125,24 @@ function describePlace({ port, path }: DeclaredGateway): string {
   return port === 0 ? `the path "${path}"` : `the path "${path}" on port ${port}`;
 }
 
-function findGateways(modules: ModulesContainer): DeclaredGateway[] {
-  const classes = new Set<Type>();
+/** A gateway class as Nest has it. */
+interface FoundGateway {
+  readonly metatype: Type;
+  readonly declared: DeclaredGateway;
+  /** One instance for the whole application. */
+  readonly isStatic: boolean;
+}
+
+function findGateways(modules: ModulesContainer): FoundGateway[] {
+  const found = new Map<Type, FoundGateway>();
   for (const module of modules.values()) {
-    for (const { metatype } of module.providers.values()) {
+    for (const wrapper of module.providers.values()) {
+      const metatype = wrapper.metatype as Type | null;
       if (typeof metatype !== 'function' || !Reflect.hasMetadata(NEST.isGateway, metatype)) continue;
-      classes.add(metatype as Type);
+      if (found.has(metatype)) continue;
+      const declared = describeGateway(metatype);
+      found.set(metatype, { metatype, declared, isStatic: wrapper.isDependencyTreeStatic() });
     }
   }
-  return [...classes].map((gateway) => describeGateway(gateway));
+  return [...found.values()];
 }

@@ -12,6 +12,8 @@ type HttpSocket = Socket & { readonly parser?: object | null };
  */
 export class SilentConnections {
   readonly #sockets = new Set<Duplex>();
+  /** On a server with TLS, connections whose TLS is not there yet, by their peer. */
+  readonly #bare = new Map<string, Socket>();
   /** One function for all connections, and not a closure for each. */
   readonly #forgetThis: (this: Socket) => void;
 
@@ -23,7 +25,10 @@ export class SilentConnections {
   }
 
   watch(server: HttpServer): void {
-    server.on(server instanceof TlsServer ? 'secureConnection' : 'connection', (socket: Socket) => {
+    const isTls = server instanceof TlsServer;
+    if (isTls) server.on('connection', (socket: Socket) => this.#watchBare(socket));
+    server.on(isTls ? 'secureConnection' : 'connection', (socket: Socket) => {
+      this.#bare.delete(peerOf(socket));
       this.#sockets.add(socket);
       socket.on('close', this.#forgetThis);
     });
@@ -38,5 +43,19 @@ export class SilentConnections {
   /** Cuts them; not those that were upgraded by another library, which are its own. */
   destroyAll(): void {
     for (const socket of this.#sockets) if ((socket as HttpSocket).parser) socket.destroy();
+    for (const socket of this.#bare.values()) socket.destroy();
   }
+
+  /** Nothing of Node's tells which bare connection has become which of TLS, but that both have the same peer. */
+  #watchBare(socket: Socket): void {
+    const peer = peerOf(socket);
+    this.#bare.set(peer, socket);
+    socket.once('close', () => {
+      if (this.#bare.get(peer) === socket) this.#bare.delete(peer);
+    });
+  }
+}
+
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }

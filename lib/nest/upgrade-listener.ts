@@ -3,7 +3,6 @@ import type { Duplex } from 'node:stream';
 import type { WebSocketServer } from 'ws';
 import { CLOSE, closeCodeIn, closeReason, type CloseCode } from '../core/close-code.js';
 import type { Connection } from '../core/connection.js';
-import { WS_AUTH_PROTOCOL } from '../core/handshake/credential-reader.js';
 import {
   FirstMessageGate,
   type FirstMessageSocket,
@@ -49,6 +48,8 @@ export class UpgradeListener {
   readonly #waiting = new Set<GuardedSocket>();
   /** Sockets that were told by a close code why they were refused, and have not gone yet. */
   readonly #leaving = new Set<GuardedSocket>();
+  /** Network sockets that were refused by a response, and have not gone yet. */
+  readonly #refused = new Set<Duplex>();
   #boundToLoopback = false;
 
   constructor(engine: WsAuthEngine, refuser: WebSocketServer, foreign?: ForeignListeners) {
@@ -78,13 +79,15 @@ export class UpgradeListener {
       return;
     }
     const attempt = new HandshakeAttempt();
+    const trace = (attempt.trace = this.#engine.tracing?.start(request.headers, attempt.correlationId));
     // Before anything else: at this point the socket has no listeners, and one reset would end the process (HS-01).
     socket.on('error', ignoreError);
     const onGone = (): void => attempt.abort('client_gone');
     socket.once('close', onGone);
     socket.once('end', onGone);
     this.#attempts.add(attempt);
-    void this.#decide({ request, socket, head, attempt }).finally(() => {
+    const decide = (): Promise<void> => this.#decide({ request, socket, head, attempt });
+    void (trace ? trace.run(decide) : decide()).finally(() => {
       this.#attempts.delete(attempt);
       socket.off('close', onGone);
       socket.off('end', onGone);
@@ -93,7 +96,8 @@ export class UpgradeListener {
 
   async #decide(upgrade: Upgrade): Promise<void> {
     const { request, attempt, socket } = upgrade;
-    const { wheel, authenticator, options } = this.#engine;
+    const { wheel, authenticator, options, metrics } = this.#engine;
+    const startedAt = performance.now();
     const deadline = wheel.schedule(options.handshake.timeoutMs, () => attempt.abort('timeout'));
     const watch = setImmediate(() => watchForEnd(socket));
     try {
@@ -103,8 +107,10 @@ export class UpgradeListener {
         (path) => this.#paths.get(path)?.policy,
       );
       clearImmediate(watch);
+      metrics.timed('handshake', performance.now() - startedAt);
       this.#carryOut(upgrade, decision);
     } catch (error) {
+      metrics.timed('handshake', performance.now() - startedAt, outcomeOf(error));
       this.#fail(upgrade, error);
     } finally {
       clearImmediate(watch);
@@ -130,12 +136,13 @@ export class UpgradeListener {
     const path = this.#pathOf(upgrade);
     const opened = this.#upgrade(upgrade, path.server, (client) => {
       upgrade.attempt.release();
+      client.trace = upgrade.attempt.trace;
       if (!connection)
         client.publicConnection = this.#engine.publicConnections.open(upgrade.attempt.handshake!, client);
       client.openTo(path.receiver, connection);
       // Revoked since the decision: it is closed already, and nobody is shown it (requirement SE-03).
       if (connection?.isOpen === false) return;
-      if (connection) this.#greet(connection, path.policy);
+      if (connection) this.#greet(connection);
       path.server.emit('connection', client, upgrade.request);
     });
     if (opened) return;
@@ -221,13 +228,16 @@ export class UpgradeListener {
   ): void {
     const hasGone = client.readyState !== client.OPEN && held.length === 0;
     this.#forgetWaiting(client, attempt);
+    client.trace = attempt.trace;
     if (hasGone) return this.#engine.connections.closed(connection, 1006);
     client.openTo(path.receiver, connection);
     // Revoked since the decision: it is closed already, and nobody is shown it (requirement SE-03).
     if (!connection.isOpen) return client.releaseHeldClose();
     if (client.readyState === client.OPEN) path.server.clients.add(client);
-    this.#greet(connection, path.policy);
-    path.server.emit('connection', client, request);
+    this.#greet(connection);
+    const show = (): boolean => path.server.emit('connection', client, request);
+    if (attempt.trace) attempt.trace.run(show);
+    else show();
     // Before what was held: that may fill the queue, which then stops the reading again.
     client.resume();
     for (const { data, isBinary } of client.isEndedHere ? [] : held)
@@ -241,10 +251,8 @@ export class UpgradeListener {
   }
 
   /** `auth.ok`, to clients that can be expected to know it. */
-  #greet(connection: Connection, policy: GatewayPolicy): void {
-    const speaksIt =
-      policy.credentials.has('first-message') || connection.handshake.protocol === WS_AUTH_PROTOCOL;
-    if (speaksIt) connection.send(authOkFrame(connection, this.#engine.clock()));
+  #greet(connection: Connection): void {
+    if (connection.hearsNotices) connection.send(authOkFrame(connection, this.#engine.clock()));
   }
 
   #refuse(upgrade: Upgrade, refusal: HandshakeRefused): void {
@@ -270,6 +278,8 @@ export class UpgradeListener {
     authenticator.auditRefusal(attempt, refusal);
     // Otherwise what the peer sent stays unread, and its end unheard.
     unwatch(socket);
+    this.#refused.add(socket);
+    socket.once('close', () => this.#refused.delete(socket));
     writeRefusal(socket, refusal, attempt.correlationId);
   }
 
@@ -324,10 +334,22 @@ export class UpgradeListener {
     for (const client of this.#waiting) client.close(CLOSE.restart.code, CLOSE.restart.word);
   }
 
+  /** True while somebody is here who has proved nothing, or not gone after a refusal. */
+  get hasStrangers(): boolean {
+    return this.#attempts.size + this.#waiting.size + this.#leaving.size + this.#refused.size > 0;
+  }
+
   /** Cuts every socket that still waits for its first message, or has been refused and lingers. */
   terminateWaiting(): void {
     for (const client of [...this.#waiting, ...this.#leaving]) client.terminate();
+    // Its response has been written, or is as good as lost.
+    for (const socket of this.#refused) socket.destroy();
   }
+}
+
+/** What is answered 503 is a fault of the server, and what is no refusal a bug. */
+function outcomeOf(error: unknown): 'refused' | 'error' {
+  return error instanceof HandshakeRefused && error.status < 500 ? 'refused' : 'error';
 }
 
 function ignoreError(): void {

@@ -1,19 +1,15 @@
-import {
-  createServer,
-  type IncomingMessage,
-  type Server as HttpServer,
-  type ServerResponse,
-} from 'node:http';
+import type { Server as HttpServer } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type INestApplicationContext, Logger } from '@nestjs/common';
 import { ApplicationConfig, ModulesContainer } from '@nestjs/core';
 import { WsAdapter } from '@nestjs/platform-ws';
 import type { MessageMappingProperties } from '@nestjs/websockets';
+import type { Observable } from 'rxjs';
 import { WebSocketServer, type ServerOptions } from 'ws';
 import { monotonicClock } from '../core/clock.js';
 import { WsAuthOptionsError } from '../core/errors.js';
-import { HandshakeRefused } from '../core/handshake/refusal.js';
 import type { Drainable } from '../core/lifetime/drain.js';
+import { ConnectionNotices } from './connection-notices.js';
 import { normalizeGatewayPath } from './declared-gateway.js';
 import { findEngine } from './find-engine.js';
 import { ForeignListeners } from './foreign-listeners.js';
@@ -23,7 +19,10 @@ import { HandlerTables } from './handler-table.js';
 import { makeSocketRules } from './make-socket-rules.js';
 import { MessageDispatcher, type MessageParser } from './message-dispatcher.js';
 import { resolvePathRules } from './message-rules.js';
-import { writeRefusal } from './refusal-response.js';
+import { coversGateways } from './nest-eleven.js';
+import { OwnAdapter } from './own-adapter.js';
+import { handlersInLine } from './own-frames.js';
+import { closePortServer, createPortServer } from './port-server.js';
 import { frameOptions, gatewaysOn, narrowFrameOptions, type FrameOptions } from './server-options.js';
 import { SilentConnections } from './silent-connections.js';
 import { SOCKET_RULES, type SocketRules } from './socket-rules.js';
@@ -44,6 +43,8 @@ export interface WsAuthAdapterOptions {
   messageParser?: MessageParser;
 }
 
+type Listener = (...args: unknown[]) => void;
+
 /** A port with its HTTP server. */
 interface Port {
   readonly server: HttpServer;
@@ -63,18 +64,24 @@ export class WsAuthAdapter extends WsAdapter {
   readonly #config: ApplicationConfig;
   #parser: MessageParser | undefined;
   readonly #ports = new Map<number, Port>();
-  readonly #dispatchLogger = new Logger('WsAuth');
+  readonly #logger = new Logger('WsAuth');
   #engine: WsAuthEngine | undefined;
+  #notices: ConnectionNotices | undefined;
   readonly #servers: WebSocketServer[] = [];
   readonly #tables = new HandlerTables();
   readonly #silent = new SilentConnections();
   #rules: SocketRules<GuardedSocket> | undefined;
   #waitingLeft: Promise<void> | undefined;
   #foreign: ForeignListeners | undefined;
+  readonly #own: OwnAdapter | undefined;
 
-  /** @throws {WsAuthOptionsError} when the application does not import `WsAuthModule.forRoot()` */
-  constructor(app: INestApplicationContext, options: WsAuthAdapterOptions = {}) {
+  /**
+   * @param own @internal what `withWsAuth()` was given
+   * @throws {WsAuthOptionsError} when the application does not import `WsAuthModule.forRoot()`
+   */
+  constructor(app: INestApplicationContext, options: WsAuthAdapterOptions = {}, own?: WsAdapter | null) {
     super(app, options as ConstructorParameters<typeof WsAdapter>[1]);
+    if (own !== undefined) this.#own = new OwnAdapter(own, this.httpServer);
     this.#modules = app.get(ModulesContainer);
     this.#config = app.get(ApplicationConfig);
     this.#parser = options.messageParser;
@@ -83,6 +90,7 @@ export class WsAuthAdapter extends WsAdapter {
         'WsAuthAdapter needs WsAuthModule: add WsAuthModule.forRoot({ ... }) to the imports of the root module',
       ]);
     }
+    if (this.#own?.warning) this.#logger.warn(this.#own.warning);
   }
 
   /** Builds the server of a path. Called by Nest for each pair of port and path. */
@@ -114,22 +122,49 @@ export class WsAuthAdapter extends WsAdapter {
         throttle: engine.throttle.moduleRules,
         isIntercepted: hasGlobalInterceptors(this.#config),
       }),
-      parser: () => this.#parser,
-      logger: this.#dispatchLogger,
+      parser: () => (this.#own ? this.#own.parser : this.#parser),
+      own: this.#own?.bindsMessages ? this.#own.name : undefined,
+      logger: this.#logger,
     });
     listener.add({ server, policy: guarded.policy, receiver });
     engine.markServed(guarded);
+    this.#notices!.serve(guarded);
     return server;
   }
 
   /** Takes a parser of your own from now on, as in Nest's `WsAdapter`. */
   override setMessageParser(parser: MessageParser): void {
-    this.#parser = parser;
+    if (this.#own) this.#own.adapter.setMessageParser(parser as Parameters<WsAdapter['setMessageParser']>[0]);
+    else this.#parser = parser;
+  }
+
+  /** Tells Nest of the sockets of a server, all of which were admitted. */
+  override bindClientConnect(server: WebSocketServer, callback: Listener): void {
+    if (this.#own) this.#own.adapter.bindClientConnect(server as never, callback);
+    else super.bindClientConnect(server as never, callback);
+  }
+
+  /** Tells Nest that a client has left. */
+  override bindClientDisconnect(client: GuardedSocket, callback: Listener): void {
+    if (this.#own) this.#own.adapter.bindClientDisconnect(client as never, callback);
+    else super.bindClientDisconnect(client as never, callback);
   }
 
   /** Keeps the handlers of a gateway with the socket; frames come to them through the dispatcher. */
-  override bindMessageHandlers(client: GuardedSocket, handlers: MessageMappingProperties[]): void {
-    client.tables = [...client.tables, this.#tables.make(handlers)];
+  override bindMessageHandlers(
+    client: GuardedSocket,
+    handlers: MessageMappingProperties[],
+    transform: (data: unknown) => Observable<unknown>,
+  ): void {
+    if (!this.#own?.bindsMessages) {
+      client.tables = [...client.tables, this.#tables.make(handlers)];
+      return;
+    }
+    if (!(client instanceof GuardedSocket))
+      throw new WsAuthOptionsError([
+        `${this.#own.name}.bindClientConnect() gave Nest something else than the socket: call back with the client that came`,
+      ]);
+    this.#own.adapter.bindMessageHandlers(client, handlersInLine(client, handlers), transform);
   }
 
   /**
@@ -150,13 +185,17 @@ export class WsAuthAdapter extends WsAdapter {
 
   override async dispose(): Promise<void> {
     await this.#waitingLeft;
+    // Who has come since, too.
+    this.#terminateWaiting();
     const own = [...this.#ports].filter(([port]) => port !== APPLICATION_PORT);
-    await Promise.all(own.map(([, { server }]) => closeServer(server)));
+    await Promise.all(own.map(([, { server }]) => closePortServer(server)));
     const application = this.#ports.get(APPLICATION_PORT);
     application?.server.off('upgrade', application.listener.listener);
+    this.#foreign?.unwatch();
     this.#silent.destroyAll();
     this.#ports.clear();
     await super.dispose();
+    await this.#own?.adapter.dispose();
   }
 
   #loadEngine(): WsAuthEngine {
@@ -164,8 +203,12 @@ export class WsAuthAdapter extends WsAdapter {
     assertKnownWs();
     const engine = findEngine(this.#modules)!;
     this.#foreign = new ForeignListeners(engine.options.handshake.foreignPaths);
-    engine.onStart(async () => this.#takeOverForeign());
+    engine.onStart(async () => this.#watchForeign());
     engine.onDrain(() => this.#letGo(engine));
+    const context = engine.messageContext;
+    const onError = (error: unknown): void => engine.reportError(error);
+    this.#notices = new ConnectionNotices({ context, modules: this.#modules, onError });
+    engine.connections.observe(this.#notices);
     return (this.#engine = engine);
   }
 
@@ -173,7 +216,7 @@ export class WsAuthAdapter extends WsAdapter {
     const known = this.#ports.get(port);
     if (known) return known;
     const isApplication = port === APPLICATION_PORT;
-    const server = isApplication ? (this.httpServer as HttpServer) : this.#createHttpServer(port, engine);
+    const server = isApplication ? (this.httpServer as HttpServer) : this.#listenOn(port, engine);
     if (isApplication) this.#silent.watch(server);
     if (isApplication) tightenHeadersTimeout(server, engine.options.handshake.headersTimeoutMs);
     const refuser = this.#buildServer({ clientTracking: false });
@@ -185,17 +228,8 @@ export class WsAuthAdapter extends WsAdapter {
     return opened;
   }
 
-  /** A server for a gateway with a port of its own. It speaks nothing but handshakes. */
-  #createHttpServer(port: number, engine: WsAuthEngine): HttpServer {
-    const { headersTimeoutMs } = engine.options.handshake;
-    const server = createServer(
-      {
-        headersTimeout: headersTimeoutMs,
-        requestTimeout: headersTimeoutMs * 1.5,
-        connectionsCheckingInterval: Math.max(100, headersTimeoutMs / 2),
-      },
-      answerPlainRequest,
-    );
+  #listenOn(port: number, engine: WsAuthEngine): HttpServer {
+    const server = createPortServer(engine.options.handshake.headersTimeoutMs);
     const listening = new Promise<void>((resolve, reject) => {
       server.once('listening', () => resolve());
       server.once('error', (error) =>
@@ -231,7 +265,7 @@ export class WsAuthAdapter extends WsAdapter {
       WebSocket: GuardedSocket as unknown as ServerOptions['WebSocket'],
     };
     const server = new WebSocketServer(options);
-    server.on('error', (error) => this.#dispatchLogger.error(error));
+    server.on('error', (error) => this.#logger.error(error));
     return server;
   }
 
@@ -246,10 +280,17 @@ export class WsAuthAdapter extends WsAdapter {
 
   async #cutWaiting({ authenticator }: WsAuthEngine): Promise<void> {
     const cutAt = monotonicClock() + WAITING_GRACE_MS;
-    while (authenticator.counts.waiting > 0 && monotonicClock() < cutAt) await sleep(WAITING_LOOK_MS);
-    for (const { listener } of this.#ports.values()) listener.terminateWaiting();
+    const hasStrangers = (): boolean =>
+      [...this.#ports.values()].some(({ listener }) => listener.hasStrangers);
+    do await sleep(WAITING_LOOK_MS);
+    while (hasStrangers() && monotonicClock() < cutAt);
+    this.#terminateWaiting();
     // Two turns: the network socket goes, then ws tells of it.
     if (authenticator.counts.waiting > 0) await sleep(0).then(() => sleep(0));
+  }
+
+  #terminateWaiting(): void {
+    for (const { listener } of this.#ports.values()) listener.terminateWaiting();
   }
 
   #takeOverForeign(): void {
@@ -257,6 +298,15 @@ export class WsAuthAdapter extends WsAdapter {
     if (!application) return;
     const problem = this.#foreign?.adopt(application.server, application.listener.listener);
     if (problem) throw new WsAuthOptionsError([problem]);
+  }
+
+  /** Those of the boot are here; from now on one that nobody named cannot stop it any more, and is left out (requirement HS-10). */
+  #watchForeign(): void {
+    this.#takeOverForeign();
+    const application = this.#ports.get(APPLICATION_PORT);
+    if (!application) return;
+    const { server, listener } = application;
+    this.#foreign?.watch(server, listener.listener, (sentence) => this.#logger.error(sentence));
   }
 }
 
@@ -266,22 +316,7 @@ function tightenHeadersTimeout(server: HttpServer, headersTimeoutMs: number): vo
     server.headersTimeout = headersTimeoutMs;
 }
 
-/** Cuts who is connected and has asked for nothing yet: nobody may hold up an application that shuts down. */
-function closeServer(server: HttpServer): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
-  });
-}
-
-function answerPlainRequest(_request: IncomingMessage, response: ServerResponse): void {
-  const refusal = new HandshakeRefused('upgrade_required', 'plain_request', {
-    headers: { Upgrade: 'websocket', 'Sec-WebSocket-Version': '13' },
-  });
-  if (response.socket) writeRefusal(response.socket, refusal, 'none');
-}
-
-/** Nest 12 runs them for gateways too. */
 function hasGlobalInterceptors(config: ApplicationConfig): boolean {
+  if (!coversGateways()) return false;
   return config.getGlobalInterceptors().length > 0 || config.getGlobalRequestInterceptors().length > 0;
 }

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import type { INestApplication, Type } from '@nestjs/common';
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import { IoAdapter } from '@nestjs/platform-socket.io';
 import { WsAdapter } from '@nestjs/platform-ws';
 import { Test } from '@nestjs/testing';
 import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
@@ -69,19 +70,20 @@ describe('the boot', () => {
       await app.close();
     });
 
-    it.each([['no adapter of ours', (app: INestApplication) => app.useWebSocketAdapter(new WsAdapter(app))]])(
-      'the module with %s',
-      async (_, install) => {
-        class AppModule {}
-        Module({ imports: [WsAuthModule.forRoot(baseOptions())], providers: [makeChatGateway()] })(AppModule);
-        const app = await NestFactory.create(AppModule, { logger: false, abortOnError: false });
-        install(app);
-        await expect(app.init()).rejects.toThrow(
-          /ChatGateway is marked @WsAuth\(\) but not served by WsAuthAdapter/,
-        );
-        await app.close();
-      },
-    );
+    it.each<[string, (app: INestApplication) => void]>([
+      ["Nest's own adapter", (app) => void app.useWebSocketAdapter(new WsAdapter(app))],
+      ["Socket.IO's adapter", (app) => void app.useWebSocketAdapter(new IoAdapter(app))],
+      ['no adapter at all', () => {}],
+    ])('the module with %s', async (_, install) => {
+      class AppModule {}
+      Module({ imports: [WsAuthModule.forRoot(baseOptions())], providers: [makeChatGateway()] })(AppModule);
+      const app = await NestFactory.create(AppModule, { logger: false, abortOnError: false });
+      install(app);
+      await expect(app.init()).rejects.toThrow(
+        /ChatGateway is marked @WsAuth\(\) but not served by WsAuthAdapter/,
+      );
+      await app.close();
+    });
 
     it('the module imported twice', async () => {
       const problem = await bootProblem({
@@ -204,6 +206,42 @@ describe('the boot', () => {
       } finally {
         process.env.NODE_ENV = env;
       }
+    });
+
+    it.each<[string, TestAppParts['options'], string]>([
+      [
+        'basic without its option',
+        { credentials: ['basic'] },
+        'option "basic" is missing: "credentials" lists "basic"',
+      ],
+      [
+        'a token user where no token and no ticket is taken',
+        { credentials: ['basic'], jwt: undefined, basic: { tokenUser: 'token' } },
+        'option "basic.tokenUser" takes a token or a ticket as password: set "jwt", or list "ticket" in "credentials"',
+      ],
+      [
+        'client certificates without their option',
+        { credentials: ['client-certificate'] },
+        'option "clientCertificate" is missing: "credentials" lists "client-certificate"',
+      ],
+      [
+        'bearer without "jwt"',
+        { credentials: ['bearer'], jwt: undefined },
+        'option "jwt" is missing: "credentials" lists "bearer"',
+      ],
+      [
+        'a reader whose kind is not listed',
+        { readers: [{ kind: 'api-key', ambient: false, read: () => undefined, verify: async () => null }] },
+        'option "readers" has a reader of "api-key", which "credentials" does not list',
+      ],
+      [
+        'redis without a secret',
+        { redis: 'redis://127.0.0.1:1', secret: undefined },
+        'option "secret" is missing',
+      ],
+      ['a wildcard origin', { origins: ['*'] }, 'option "origins"'],
+    ])('%s', async (_, options, text) => {
+      expect(await bootProblem({ gateways: [], options })).toContain(text);
     });
 
     it('options in one go, each with its sentence (CF-01)', async () => {
