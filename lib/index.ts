@@ -1,5 +1,16 @@
+export type {
+  AnomalyAction,
+  AnomalyOptions,
+  AnomalyRuleName,
+  AnomalyRuleOptions,
+} from './core/anomaly/anomaly-options.js';
+export { Bans as WsBans, type Ban } from './core/anomaly/bans.js';
 export type { AuditEvent, AuditEventName, AuditOutcome } from './core/audit/audit-event.js';
-export type { AuditOptions } from './core/audit/audit-options.js';
+export type { AuditOptions, ReportOnly } from './core/audit/audit-options.js';
+export type { AuditSink } from './core/audit/audit-sink.js';
+export type { RefusalExplanation } from './core/audit/explanation-book.js';
+export type { Policy, PolicyFunction, PolicyInput } from './core/authorization/policy.js';
+export type { Rights, RightsChange } from './core/authorization/rights-change.js';
 export { CLOSE, type CloseCode, type CloseCodeScheme } from './core/close-code.js';
 export type { Connection, Handshake } from './core/connection.js';
 export {
@@ -17,6 +28,8 @@ export {
   type TicketBinding,
   type WsAuthErrorCode,
 } from './core/errors.js';
+export type { CheckId } from './core/doctor/check-ids.js';
+export type { DoctorOptions } from './core/doctor/doctor-options.js';
 export type { CredentialKind } from './core/handshake/credential-kind.js';
 export type { FirstMessageOptions } from './core/handshake/first-message-options.js';
 export type { BrowserRefusal, HandshakeOptions } from './core/handshake/handshake-options.js';
@@ -37,6 +50,7 @@ export type { Principal, PrincipalInit } from './core/principal.js';
 export type { RevocationResult } from './core/revocation/revocation-log.js';
 export type { RevocationSelector, TokenReference } from './core/revocation/revocation-service.js';
 export type { ConnectionOptions } from './core/session/connection-options.js';
+export type { ConnectionPlace } from './core/session/connection-registry.js';
 export { Connections as WsConnections, type ConnectionSelector } from './core/session/connections.js';
 export type { CookieOptions } from './core/session/cookie-options.js';
 export type { LiveSession, Session } from './core/session/session.js';
@@ -63,14 +77,22 @@ export type { WsAuthPolicy, WsPublicPolicy } from './nest/decorators/ws-auth-pol
 export { WsAuth } from './nest/decorators/ws-auth.decorator.js';
 export { WsPublic } from './nest/decorators/ws-public.decorator.js';
 export { WsConcurrency } from './nest/decorators/ws-concurrency.decorator.js';
+export { WsPolicy, type PolicyReference } from './nest/decorators/ws-policy.decorator.js';
+export { WsRecentAuth } from './nest/decorators/ws-recent-auth.decorator.js';
 export { WsRoles } from './nest/decorators/ws-roles.decorator.js';
+export { WsScopes } from './nest/decorators/ws-scopes.decorator.js';
 export { SkipWsThrottle, WsThrottle } from './nest/decorators/ws-throttle.decorator.js';
 export type { MessageParser } from './nest/message-dispatcher.js';
+export type { OnWsRightsChanged } from './nest/rights-listeners.js';
 export { WsAuthAdapter, type WsAuthAdapterOptions } from './nest/ws-auth.adapter.js';
 export type { CallerAnswer, WsAuthControllerOptions } from './nest/ws-auth-controller-options.js';
 export { WsAuthEvents } from './nest/ws-auth.events.js';
+export { WsAuthExceptionFilter } from './nest/ws-auth.filter.js';
+export { WsAuthHealth, type WsAuthHealthDetails, type WsAuthHealthStatus } from './nest/ws-auth.health.js';
 export { WsAuthHttpGuard } from './nest/ws-auth.http-guard.js';
 export type { WsAuthExtras } from './nest/ws-auth.module-definition.js';
 export { WsAuthModule } from './nest/ws-auth.module.js';
 export { wsConnection } from './nest/ws-connection.js';
 export { WsSessionCookie } from './nest/ws-session-cookie.js';
+export { withWsAuth } from './nest/with-ws-auth.js';
+export { redisStreamSink, type RedisStreamSinkOptions } from './redis/redis-stream-sink.js';

@@ -61,10 +61,13 @@ export class WsAuthOptionsError extends WsAuthError {
 /** A token that does not verify. `reason` is for the audit log; the client sees `unauthorized` whatever it is. */
 export class TokenRejected extends WsAuthError {
   readonly reason: string;
+  /** The claim that did not fit, for the operator; never the token. */
+  readonly received: string | undefined;
 
-  constructor(reason: string) {
+  constructor(reason: string, received?: string) {
     super('token_rejected', `token refused: ${reason}`, 'unauthorized');
     this.reason = reason;
+    this.received = received;
   }
 }
 

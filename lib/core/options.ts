@@ -1,5 +1,11 @@
 import { KeyObject } from 'node:crypto';
 import {
+  ANOMALY_DEFAULTS,
+  resolveAnomalyOptions,
+  type AnomalyOptions,
+  type ResolvedAnomalyOptions,
+} from './anomaly/anomaly-options.js';
+import {
   AUDIT_DEFAULTS,
   resolveAuditOptions,
   type AuditOptions,
@@ -7,6 +13,12 @@ import {
 } from './audit/audit-options.js';
 import type { CloseCodeScheme } from './close-code.js';
 import { WsAuthOptionsError } from './errors.js';
+import {
+  DOCTOR_DEFAULTS,
+  resolveDoctorOptions,
+  type DoctorOptions,
+  type ResolvedDoctorOptions,
+} from './doctor/doctor-options.js';
 import { CREDENTIAL_KINDS, type CredentialKind } from './handshake/credential-kind.js';
 import {
   FIRST_MESSAGE_DEFAULTS,
@@ -120,7 +132,7 @@ export interface WsAuthOptions {
   storeOutage?: StoreOutageOptions;
   /** Host names that this server answers to. @default loopback names when bound to loopback, otherwise any */
   hosts?: readonly string[];
-  /** Turns warnings about unsafe or unfinished set-ups into boot errors. @default false */
+  /** Refuses the boot for every error and warning of the doctor, but those that `doctor.ignore` lists. @default false */
   strict?: boolean;
   /** What the id of a principal may look like. @default /^[\x21-\x7e]{1,128}$/ */
   principalIdPattern?: RegExp;
@@ -145,6 +157,13 @@ export interface WsAuthOptions {
   lifetime?: LifetimeOptions;
   proxy?: ProxyOptions;
   audit?: AuditOptions;
+  anomalies?: AnomalyOptions;
+  /**
+   * Metrics and traces by @opentelemetry/api: `true` when it must be installed, `false` for none.
+   * @default where it is installed
+   */
+  telemetry?: boolean;
+  doctor?: DoctorOptions;
 }
 
 /** Every option with its value: what the rest of the library reads. */
@@ -178,8 +197,9 @@ export interface ResolvedOptions {
   readonly lifetime: ResolvedLifetimeOptions;
   readonly proxy: ResolvedProxyOptions;
   readonly audit: ResolvedAuditOptions;
-  /** Sentences to log once at boot: allowed, and worth a second thought. */
-  readonly warnings: readonly string[];
+  readonly anomalies: ResolvedAnomalyOptions;
+  readonly telemetry: boolean | undefined;
+  readonly doctor: ResolvedDoctorOptions;
 }
 
 /** The default of every option that has one. `requireTls` depends on NODE_ENV and is resolved. */
@@ -194,7 +214,9 @@ export const DEFAULT_OPTIONS = {
   lifetime: LIFETIME_DEFAULTS,
   proxy: PROXY_DEFAULTS,
   audit: AUDIT_DEFAULTS,
+  anomalies: ANOMALY_DEFAULTS,
   storeOutage: STORE_OUTAGE_DEFAULTS,
+  doctor: DOCTOR_DEFAULTS,
 } as const satisfies Partial<WsAuthOptions>;
 
 const REDIS_PARTITIONS = [1, 16, 64, 256] as const;
@@ -217,6 +239,7 @@ const TOP_LEVEL_KEYS = [
   'clientCertificate',
   'readers',
   'cookie',
+  'telemetry',
   ...Object.keys(DEFAULT_OPTIONS),
 ];
 
@@ -228,7 +251,6 @@ const TOP_LEVEL_KEYS = [
  */
 export function resolveOptions(given: WsAuthOptions, environment: { production: boolean }): ResolvedOptions {
   const problems = new OptionProblems();
-  const warnings: string[] = [];
   if (typeof given !== 'object' || given === null) {
     throw new WsAuthOptionsError([
       `WsAuthModule.forRoot() needs an options object, received ${describeType(given)}`,
@@ -239,7 +261,7 @@ export function resolveOptions(given: WsAuthOptions, environment: { production: 
   const readers = resolveReaders(given.readers, problems);
   const credentials = resolveCredentials(given.credentials, readers, problems);
   const resolved: ResolvedOptions = {
-    origins: resolveOrigins(given.origins, problems, warnings),
+    origins: resolveOrigins(given.origins, problems),
     credentials,
     jwt: resolveJwtOptions(given.jwt, production, problems),
     secret: resolveSecret(given.secret, problems),
@@ -265,7 +287,7 @@ export function resolveOptions(given: WsAuthOptions, environment: { production: 
     basic: resolveBasicOptions(given.basic, problems),
     clientCertificate: resolveClientCertificateOptions(given.clientCertificate, problems),
     readers,
-    cookie: resolveCookieOptions(given.cookie, production, problems, warnings),
+    cookie: resolveCookieOptions(given.cookie, production, problems),
     handshake: resolveHandshakeOptions(given.handshake, production, problems),
     ticket: resolveTicketOptions(given.ticket, problems),
     session: resolveSessionOptions(given.session, problems),
@@ -276,19 +298,17 @@ export function resolveOptions(given: WsAuthOptions, environment: { production: 
     lifetime: resolveLifetimeOptions(given.lifetime, problems),
     proxy: resolveProxyOptions(given.proxy, problems),
     audit: resolveAuditOptions(given.audit, problems),
-    warnings,
+    anomalies: resolveAnomalyOptions(given.anomalies, problems),
+    telemetry: given.telemetry === undefined ? undefined : problems.flag('telemetry', given.telemetry, true),
+    doctor: resolveDoctorOptions(given.doctor, problems),
   };
-  reportUnsafeCombinations(resolved, problems, warnings);
+  reportUnsafeCombinations(resolved, problems);
   if (problems.sentences.length > 0) throw new WsAuthOptionsError(problems.sentences);
   return resolved;
 }
 
 /** Rules that no single option can break on its own. */
-function reportUnsafeCombinations(
-  options: ResolvedOptions,
-  problems: OptionProblems,
-  warnings: string[],
-): void {
+function reportUnsafeCombinations(options: ResolvedOptions, problems: OptionProblems): void {
   if (options.credentials.includes('bearer') && options.jwt.length === 0) {
     problems.report('option "jwt" is missing: "credentials" lists "bearer", so say how tokens are verified');
   }
@@ -315,13 +335,8 @@ function reportUnsafeCombinations(
         `option "readers" has a reader of "${kind}", which "credentials" does not list: add it there, or remove the reader`,
       );
   }
-  if (options.handshake.dangerouslyAllowTokenInUrl !== undefined) {
-    warnings.push(
-      `handshake.dangerouslyAllowTokenInUrl takes tokens from the query parameter "${options.handshake.dangerouslyAllowTokenInUrl}": every proxy before this node can log them; use tickets`,
-    );
-    if (options.jwt.length === 0)
-      problems.report('option "handshake.dangerouslyAllowTokenInUrl" needs "jwt"');
-  }
+  if (options.handshake.dangerouslyAllowTokenInUrl !== undefined && options.jwt.length === 0)
+    problems.report('option "handshake.dangerouslyAllowTokenInUrl" needs "jwt"');
   if (options.credentials.length === 1 && options.credentials[0] === 'first-message') {
     problems.report(
       'option "credentials" lists only "first-message": add "bearer" or "ticket", which is what the first message carries',
@@ -348,9 +363,6 @@ function reportUnsafeCombinations(
       'option "handshake.verifyTimeoutMs" is longer than "handshake.timeoutMs", which would always come first',
     );
   }
-  if (options.handshake.timeoutMs > 15_000) {
-    warnings.push('handshake.timeoutMs is above 15 seconds: slow clients hold their slots for that long');
-  }
   if (options.firstMessage.maxBytes > options.message.maxPayloadBytes) {
     problems.report(
       'option "firstMessage.maxBytes" is above "message.maxPayloadBytes", which would always come first',
@@ -361,12 +373,9 @@ function reportUnsafeCombinations(
       'option "message.outbound.highWaterBytes" is above "message.outbound.maxBytes", which would always come first',
     );
   }
-  if (options.strict && warnings.length > 0) {
-    for (const warning of warnings) problems.report(`${warning} (refused because of strict: true)`);
-  }
 }
 
-function resolveOrigins(given: unknown, problems: OptionProblems, warnings: string[]): readonly string[] {
+function resolveOrigins(given: unknown, problems: OptionProblems): readonly string[] {
   if (!Array.isArray(given) || given.length === 0) {
     problems.report(
       'option "origins" is missing: list the origins whose pages may connect, such as ["https://app.example.com"]; ' +
@@ -377,9 +386,6 @@ function resolveOrigins(given: unknown, problems: OptionProblems, warnings: stri
   for (const entry of given) {
     const problem = describeOriginProblem(entry);
     if (problem) problems.report(`option "origins": ${problem}`);
-  }
-  if (given.includes('null')) {
-    warnings.push('origins lists "null": sandboxed frames and local files of anybody may connect');
   }
   return given.filter((entry) => typeof entry === 'string');
 }

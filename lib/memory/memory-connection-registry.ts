@@ -2,6 +2,7 @@ import type {
   AdmissionRequest,
   AdmissionResult,
   Admitted,
+  ConnectionPlace,
   ConnectionRegistry,
   RegisteredPlace,
 } from '../core/session/connection-registry.js';
@@ -68,6 +69,13 @@ export class MemoryConnectionRegistry implements ConnectionRegistry {
 
   async countOf(userHash: string): Promise<number> {
     return this.#state.connections.get(userHash)?.size ?? 0;
+  }
+
+  async list(userHash: string): Promise<readonly ConnectionPlace[]> {
+    const { node } = this.#state;
+    return [...(this.#state.connections.get(userHash) ?? [])]
+      .map(([id, place]) => ({ id, node, ...place }))
+      .sort((a, b) => a.since - b.since);
   }
 
   #rateRefusal(request: AdmissionRequest): number | undefined {

@@ -75,7 +75,7 @@ export class MemoryRevocationLog implements RevocationLog {
       case 'rights':
         return { sessions: this.#changeRights(order) };
       case 'rotate':
-        return { sessions: this.#rotate(order.userHash, order.sessionId, order.newSessionId) };
+        return this.#rotate(order);
       case 'replace':
         return { sessions: 0 };
     }
@@ -118,11 +118,14 @@ export class MemoryRevocationLog implements RevocationLog {
     return concerned.length;
   }
 
-  #rotate(userHash: string, sessionId: string, newSessionId: string): number {
-    if (!this.#state.changeSession(sessionId, { id: newSessionId })) return 0;
+  #rotate(order: Extract<RevocationOrder, { kind: 'rotate' }>): Effect {
+    const { userHash, sessionId, newSessionId } = order;
+    const now = order.reauthenticated ? this.#state.clock() : undefined;
+    const times = now === undefined ? {} : { authenticatedAt: now, authTime: now };
+    if (!this.#state.changeSession(sessionId, { id: newSessionId, ...times })) return { sessions: 0 };
     for (const connection of this.#state.connections.get(userHash)?.values() ?? []) {
       if (connection.sessionId === sessionId) connection.sessionId = newSessionId;
     }
-    return 1;
+    return { sessions: 1, cut: now };
   }
 }

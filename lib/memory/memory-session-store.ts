@@ -25,9 +25,10 @@ export class MemorySessionStore implements SessionStore {
       ...draft,
       createdAt: now,
       authenticatedAt,
+      authTime: authenticatedAt,
       absoluteEndsAt: now + absoluteMs,
     });
-    this.#state.putSession(session, now + session.idleMs);
+    this.#state.putSession(session, now, now + session.idleMs);
     return { outcome: 'created', session };
   }
 

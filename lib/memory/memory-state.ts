@@ -4,9 +4,10 @@ import type { TicketRecord } from '../core/ticket/ticket-store.js';
 import { GcraLimiter, type Rate } from '../core/throttle/gcra.js';
 import { ExpiringMap } from './expiring-map.js';
 
-/** A session and when it ends if it is not used. */
+/** A session, when it was used, and when it ends if it is not used again. */
 interface StoredSession {
   session: Session;
+  lastUsedAt: number;
   idleEndsAt: number;
 }
 
@@ -68,8 +69,9 @@ export class MemoryState {
     return limiter;
   }
 
-  putSession(session: Session, idleEndsAt: number): void {
-    this.#sessions.set(session.id, { session, idleEndsAt }, Math.min(idleEndsAt, session.absoluteEndsAt));
+  putSession(session: Session, lastUsedAt: number, idleEndsAt: number): void {
+    const endsAt = Math.min(idleEndsAt, session.absoluteEndsAt);
+    this.#sessions.set(session.id, { session, lastUsedAt, idleEndsAt }, endsAt);
     const userHash = userOf(session.id);
     const ids = this.#sessionsOfUser.get(userHash);
     if (ids) ids.add(session.id);
@@ -80,32 +82,34 @@ export class MemoryState {
   session(id: string): LiveSession | null {
     const stored = this.#sessions.get(id);
     if (!stored) return null;
-    const { session, idleEndsAt } = stored;
+    const { session, lastUsedAt, idleEndsAt } = stored;
     if (session.authenticatedAt < this.cutOf(userOf(id))) {
       this.deleteSession(id);
       return null;
     }
-    return { ...session, remainingMs: Math.min(idleEndsAt, session.absoluteEndsAt) - this.clock() };
+    const remainingMs = Math.min(idleEndsAt, session.absoluteEndsAt) - this.clock();
+    return { ...session, lastUsedAt, remainingMs };
   }
 
   /** Restarts the idle time. @returns the milliseconds left, or `null` when the session has ended */
   touchSession(id: string): number | null {
     const live = this.session(id);
     if (!live) return null;
-    const { remainingMs: _, ...session } = live;
-    const idleEndsAt = this.clock() + session.idleMs;
-    this.putSession(session, idleEndsAt);
-    return Math.min(idleEndsAt, session.absoluteEndsAt) - this.clock();
+    const { lastUsedAt: _, remainingMs: __, ...session } = live;
+    const now = this.clock();
+    const idleEndsAt = now + session.idleMs;
+    this.putSession(session, now, idleEndsAt);
+    return Math.min(idleEndsAt, session.absoluteEndsAt) - now;
   }
 
   /** Replaces what a session says, not how long it lives. */
   changeSession(id: string, change: Partial<Session>): boolean {
     const live = this.session(id);
     if (!live) return false;
-    const { remainingMs, ...session } = live;
+    const { lastUsedAt, remainingMs, ...session } = live;
     const idleEndsAt = this.clock() + remainingMs;
     if (change.id !== undefined) this.deleteSession(id);
-    this.putSession(Object.freeze({ ...session, ...change }), idleEndsAt);
+    this.putSession(Object.freeze({ ...session, ...change }), lastUsedAt, idleEndsAt);
     return true;
   }
 

@@ -1,5 +1,7 @@
 import { systemClock, type Clock } from '../core/clock.js';
+import { NO_NOTICES } from '../core/notice-board.js';
 import type { Stores } from '../core/stores.js';
+import { MemoryAnomalyStore } from './memory-anomaly-store.js';
 import { MemoryConnectionRegistry } from './memory-connection-registry.js';
 import { MemoryRevocationLog } from './memory-revocation-log.js';
 import { MemorySessionStore } from './memory-session-store.js';
@@ -25,6 +27,9 @@ export class MemoryStores implements Stores {
   readonly connections: MemoryConnectionRegistry;
   readonly revocations: MemoryRevocationLog;
   readonly throttle: MemoryThrottleStore;
+  readonly notices = NO_NOTICES;
+  readonly anomalies: MemoryAnomalyStore;
+  readonly breaker = 'closed';
   readonly #state: MemoryState;
   #timer: NodeJS.Timeout | undefined;
 
@@ -35,6 +40,7 @@ export class MemoryStores implements Stores {
     this.revocations = new MemoryRevocationLog(this.#state, options.rememberRevocationsMs);
     this.connections = new MemoryConnectionRegistry(this.#state, this.tickets, this.revocations);
     this.throttle = new MemoryThrottleStore(this.#state);
+    this.anomalies = new MemoryAnomalyStore(this.#state.clock);
   }
 
   /** Always: what is revoked is revoked here. */
@@ -47,7 +53,12 @@ export class MemoryStores implements Stores {
   }
 
   async start(): Promise<void> {
-    this.#timer ??= setInterval(() => this.#state.sweep(), SWEEP_MS).unref();
+    this.#timer ??= setInterval(() => this.#sweep(), SWEEP_MS).unref();
+  }
+
+  #sweep(): void {
+    this.#state.sweep();
+    this.anomalies.sweep();
   }
 
   async stop(): Promise<void> {

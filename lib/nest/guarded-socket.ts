@@ -5,6 +5,7 @@ import type { Connection, ConnectionTransport, Ending } from '../core/connection
 import type { FirstMessageGate } from '../core/handshake/first-message.js';
 import type { PublicConnection } from '../core/lifetime/public-connections.js';
 import type { SocketWatch } from '../core/lifetime/socket-watch.js';
+import type { HandshakeTrace } from '../core/metrics/handshake-trace.js';
 import { eventOfText, isLibraryEvent } from '../core/message/outbound-event.js';
 import { FRAME_FAULT, faultOfError } from './frame-fault.js';
 import type { HandlerTable } from './handler-table.js';
@@ -53,6 +54,8 @@ export class GuardedSocket extends WebSocket implements ConnectionTransport {
   publicConnection: PublicConnection | undefined;
   /** What has come in and waits for its handlers; made with the first frame. */
   inbox: SocketInbox<GuardedSocket> | undefined;
+  /** The trace that its handshake was part of, where traces are recorded: its messages are part of it too. */
+  trace: HandshakeTrace | undefined;
   /** The rule of the frame layer that its peer has broken. */
   fault: Ending | undefined;
   /** The handlers of the gateways that share this socket. */

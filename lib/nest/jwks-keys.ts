@@ -138,13 +138,26 @@ function describe(error: unknown): TokenRejected {
   return new TokenRejected(OF_THE_SET.has(codeOf(error)) ? 'key_unknown' : 'key_unusable');
 }
 
-/** @throws {WsAuthOptionsError} when it is not installed */
-export async function loadJose(): Promise<Jose> {
+/**
+ * @param load what imports it
+ * @throws {WsAuthOptionsError} when it is not installed, or is and cannot be loaded
+ */
+export async function loadJose(load = () => import('jose' as string)): Promise<Jose> {
   try {
-    return (await import('jose' as string)) as Jose;
+    return (await load()) as Jose;
   } catch (error) {
-    throw new WsAuthOptionsError([
-      `option "jwt.jwksUri" needs the package jose: npm install jose (${error instanceof Error ? error.message.split('\n')[0] : 'it cannot be loaded'})`,
-    ]);
+    throw new WsAuthOptionsError([describeJoseProblem(error)]);
   }
+}
+
+function describeJoseProblem(error: unknown): string {
+  const said = error instanceof Error ? error.message.split('\n', 1)[0]! : 'it cannot be loaded';
+  const isAbsent =
+    ['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND'].includes(codeOf(error) as string) && /['"]jose['"]/.test(said);
+  if (isAbsent)
+    return `option "jwt.jwksUri" needs the package jose, which is not installed: npm install jose (${said})`;
+  return (
+    `option "jwt.jwksUri" needs the package jose, which is installed but cannot be loaded here (${said}): under Jest, which loads ES ` +
+    'modules only with node --experimental-vm-modules, set "jwt.publicKey" instead'
+  );
 }

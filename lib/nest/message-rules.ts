@@ -4,6 +4,7 @@ import {
   type ThrottleRule,
 } from '../core/throttle/throttle-limit.js';
 import type { DeclaredGateway, DeclaredHandler } from './declared-gateway.js';
+import type { StepUpRules } from './step-up.js';
 
 /** What is asked of the messages of one event before they are handled. */
 export interface MessageRules {
@@ -12,6 +13,8 @@ export interface MessageRules {
   readonly concurrency: number | undefined;
   /** What the handler returns comes as an Observable whatever it was: its slot is free with the first value. */
   readonly isIntercepted: boolean;
+  /** Rules of its handlers that ask for a recent authentication. */
+  readonly stepUp: readonly StepUpRules[];
 }
 
 /** What a path asks of its messages. */
@@ -19,6 +22,8 @@ export interface PathRules {
   /** How many messages of one socket run at once. */
   readonly concurrency: number;
   readonly byEvent: ReadonlyMap<unknown, MessageRules>;
+  /** True when an event asks for a recent authentication. */
+  readonly hasStepUp: boolean;
 }
 
 /** Defaults of the module. */
@@ -42,12 +47,14 @@ export function resolvePathRules(gateways: readonly DeclaredGateway[], module: M
         throttle: throttleOf(handler, gateway, ofGateway, module.throttle),
         concurrency: handler.concurrency,
         isIntercepted: module.isIntercepted || handler.isIntercepted,
+        stepUp: handler.rules.maxAuthAgeMs === Infinity ? [] : [handler.rules],
       };
       byEvent.set(handler.event, merge(byEvent.get(handler.event), rules));
     }
   }
   const concurrency = Math.min(...gateways.map((gateway) => gateway.concurrency ?? module.concurrency));
-  return { concurrency, byEvent };
+  const hasStepUp = [...byEvent.values()].some(({ stepUp }) => stepUp.length > 0);
+  return { concurrency, byEvent, hasStepUp };
 }
 
 function throttleOf(
@@ -87,5 +94,6 @@ function merge(known: MessageRules | undefined, added: MessageRules): MessageRul
     throttle: [...new Set([...known.throttle, ...added.throttle])],
     concurrency: concurrencies.length > 0 ? Math.min(...concurrencies) : undefined,
     isIntercepted: known.isIntercepted || added.isIntercepted,
+    stepUp: [...known.stepUp, ...added.stepUp],
   };
 }

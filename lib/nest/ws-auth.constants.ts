@@ -15,6 +15,9 @@ export const WS_AUTH_OPTIONS = Symbol.for('nestjs-ws-auth:options');
 /** What the application said about the ready-made controller. */
 export const WS_AUTH_CONTROLLER_OPTIONS = Symbol.for('nestjs-ws-auth:controller-options');
 
+/** The doctor of the application. */
+export const WS_AUTH_DOCTOR = Symbol.for('nestjs-ws-auth:doctor');
+
 /** Where a socket keeps its connection. */
 export const CONNECTION_KEY = Symbol.for('nestjs-ws-auth:connection');
 
@@ -27,8 +30,17 @@ export const WS_AUTH_POLICY = 'WS_AUTH:POLICY';
 /** `@WsPublic()`: a gateway that is public on purpose. */
 export const WS_AUTH_PUBLIC = 'WS_AUTH:PUBLIC';
 
-/** `@WsRoles()` on gateways and handlers. */
+/** `@WsRoles()` on gateways, controllers and handlers. */
 export const WS_AUTH_ROLES = 'WS_AUTH:ROLES';
+
+/** `@WsScopes()`, likewise. */
+export const WS_AUTH_SCOPES = 'WS_AUTH:SCOPES';
+
+/** `@WsPolicy()`, likewise. */
+export const WS_AUTH_POLICIES = 'WS_AUTH:POLICIES';
+
+/** `@WsRecentAuth()`, likewise. */
+export const WS_AUTH_RECENT_AUTH = 'WS_AUTH:RECENT_AUTH';
 
 /** `@WsThrottle()` on gateways and handlers. */
 export const WS_AUTH_THROTTLE = 'WS_AUTH:THROTTLE';

@@ -32,6 +32,7 @@ import {
 import { createPrincipal } from '../core/principal.js';
 import { principalOfSession, type Session } from '../core/session/session.js';
 import type { Caller } from '../core/session/caller-authenticator.js';
+import { Connections } from '../core/session/connections.js';
 import type { IssuedTicket, TicketInit } from '../core/ticket/ticket-service.js';
 import { makeCookieFrame, type CookieFrame } from './cookie-frame.js';
 import { HttpTransportReader, rawRequestOf, type HttpRequest } from './http-caller.js';
@@ -47,7 +48,10 @@ export interface SessionView {
   /** True for the session of this very request. */
   readonly current: boolean;
   readonly createdAt: number;
+  readonly lastUsedAt: number;
   readonly expiresAt: number;
+  /** How many sockets it has open, on all nodes. */
+  readonly sockets: number;
   readonly data?: string;
 }
 
@@ -60,15 +64,18 @@ const ROUTES = ['ticket', 'cookie', 'logout', 'sessions', 'sessions/:ref'];
 @Controller('ws-auth')
 export class WsAuthController {
   readonly #engine: WsAuthEngine;
+  readonly #connections: Connections;
   readonly #options: WsAuthControllerOptions;
   readonly #transport: HttpTransportReader;
   readonly #cookieFrame: CookieFrame;
 
   constructor(
     @Inject(WS_AUTH_ENGINE) engine: WsAuthEngine,
+    @Inject(Connections) connections: Connections,
     @Inject(WS_AUTH_CONTROLLER_OPTIONS) options: WsAuthControllerOptions,
   ) {
     this.#engine = engine;
+    this.#connections = connections;
     this.#options = options;
     this.#transport = new HttpTransportReader(engine.options);
     this.#cookieFrame = makeCookieFrame(engine.options.origins);
@@ -146,12 +153,17 @@ export class WsAuthController {
   ): Promise<readonly SessionView[]> {
     return this.#answer(request, response, async () => {
       const caller = await this.#callerOf(request);
-      const sessions = await this.#engine.sessions.list(caller.principal.id);
+      const [sessions, places] = await Promise.all([
+        this.#engine.sessions.list(caller.principal.id),
+        this.#connections.onAllNodes(caller.principal.id),
+      ]);
       return sessions.map((session) => ({
         ref: this.#refOf(session),
         current: session.id === caller.session?.id,
         createdAt: session.createdAt,
+        lastUsedAt: session.lastUsedAt,
         expiresAt: this.#engine.clock() + session.remainingMs,
+        sockets: places.filter(({ sessionId }) => sessionId === session.id).length,
         ...(session.data === undefined ? {} : { data: session.data }),
       }));
     });
@@ -257,6 +269,7 @@ export class WsAuthController {
         principal: principalOfSession(session),
         session,
         authenticatedAt: session.authenticatedAt,
+        authTime: session.authTime,
       };
     }
     const principal = createPrincipal(answer.principal, this.#engine.options.principalIdPattern);
@@ -265,7 +278,7 @@ export class WsAuthController {
         'invalid_principal',
         'controller.authenticate() returned a principal that is not valid',
       );
-    return { ...none, principal, session: undefined, authenticatedAt: this.#engine.clock() };
+    return { ...none, principal, session: undefined, authenticatedAt: this.#engine.clock(), authTime: 0 };
   }
 
   /** The path that a ticket is bound to: the one that is asked for, or the only one there is. */

@@ -1,7 +1,9 @@
 import { Logger } from '@nestjs/common';
 import type { ModulesContainer } from '@nestjs/core';
-import { AuditLog } from '../core/audit/audit-log.js';
-import { toLogLine } from '../core/audit/redaction.js';
+import type { Bans } from '../core/anomaly/bans.js';
+import type { AuditLog } from '../core/audit/audit-log.js';
+import type { ExplanationService } from '../core/audit/explanation-service.js';
+import { FLOOD_WINDOW_MS } from '../core/audit/flood-filter.js';
 import { monotonicClock, systemClock, type Clock } from '../core/clock.js';
 import { CLOSE } from '../core/close-code.js';
 import type { Connection } from '../core/connection.js';
@@ -14,6 +16,9 @@ import { DeadlineWheel } from '../core/lifetime/deadline-wheel.js';
 import { drainWindowMs, spreadCloses, type Drainable } from '../core/lifetime/drain.js';
 import { Lifetime } from '../core/lifetime/lifetime.js';
 import { PublicConnection, PublicConnections } from '../core/lifetime/public-connections.js';
+import { MessageContext } from '../core/message/message-context.js';
+import type { HandshakeTracing } from '../core/metrics/handshake-trace.js';
+import { NodeMetrics } from '../core/metrics/node-metrics.js';
 import type { ResolvedOptions } from '../core/options.js';
 import { RevocationService } from '../core/revocation/revocation-service.js';
 import { deriveSecretKeys, type SecretKeys } from '../core/secret-keys.js';
@@ -28,9 +33,15 @@ import { MemoryStores } from '../memory/memory-stores.js';
 import { connectRedis } from '../redis/connect-redis.js';
 import { RedisStores } from '../redis/redis-stores.js';
 import { GatewayRegistry, type GuardedPath } from './gateway-registry.js';
+import type { HandlerRules } from './handler-rules.js';
 import { makeTokenVerifier } from './issuer-verifiers.js';
 import { loadJose } from './jwks-keys.js';
+import { makeAudit } from './make-audit.js';
+import { makeBans } from './make-bans.js';
 import type { OutboundCounts } from './outbound-overflow.js';
+import { HandshakeSpans } from './telemetry/handshake-spans.js';
+import { exportMetrics } from './telemetry/metrics-export.js';
+import { loadOpenTelemetry, type OpenTelemetryApi } from './telemetry/open-telemetry-api.js';
 
 /** How soon a store that was away at the boot is tried again. */
 const START_RETRY_MS = 1_000;
@@ -49,6 +60,8 @@ export interface EngineParts {
   readonly node?: string;
   readonly stores?: Stores;
   readonly verifier?: TokenVerifier;
+  readonly metrics?: NodeMetrics;
+  readonly telemetry?: OpenTelemetryApi;
 }
 
 /** Everything that decides, wired together once for an application: the core, its stores and what the adapter built. */
@@ -61,6 +74,7 @@ export class WsAuthEngine {
   readonly wheel: DeadlineWheel;
   readonly stores: Stores;
   readonly audit: AuditLog;
+  readonly explanations: ExplanationService;
   readonly cookie: SessionCookie;
   readonly verifier: TokenVerifier | undefined;
   readonly connections: ConnectionService;
@@ -71,11 +85,19 @@ export class WsAuthEngine {
   readonly callers: CallerAuthenticator;
   readonly authenticator: HandshakeAuthenticator;
   readonly gateways: GatewayRegistry;
+  readonly handlerRules: HandlerRules;
+  readonly messageContext: MessageContext;
   readonly throttle: MessageThrottle;
+  readonly bans: Bans;
+  readonly metrics: NodeMetrics;
+  /** Where traces are recorded. */
+  readonly tracing: HandshakeTracing | undefined;
   /** What was not sent to peers that read too slowly. */
   readonly outboundCounts: OutboundCounts = { dropped: 0, coalesced: 0, cut: 0 };
   readonly #logger = new Logger('WsAuth');
   #isStopped = false;
+  readonly #telemetry: OpenTelemetryApi | undefined;
+  #stopExport = (): void => {};
   #outageToldAt = 0;
   readonly #served = new Set<GuardedPath>();
   readonly #drains: (() => readonly Drainable[] | void)[] = [];
@@ -89,16 +111,37 @@ export class WsAuthEngine {
     this.node = parts.node ?? newNodeId();
     this.clock = parts.clock ?? systemClock;
     this.monotonic = parts.monotonic ?? monotonicClock;
-    this.wheel = new DeadlineWheel({ now: this.monotonic, onError });
+    this.metrics = parts.metrics ?? new NodeMetrics();
+    const { metrics } = this;
+    this.#telemetry = parts.telemetry;
+    this.tracing = parts.telemetry && new HandshakeSpans(parts.telemetry);
+    this.wheel = new DeadlineWheel({
+      now: this.monotonic,
+      onError,
+      onSwept: (ms) => metrics.timed('sweep', ms),
+    });
     const { clock, monotonic, node, wheel, keys } = this;
     this.stores =
       parts.stores ?? new MemoryStores({ node, clock, rememberRevocationsMs: longestCredentialMs(options) });
-    this.audit = new AuditLog({ clock, node, referenceKey: keys.auditReference });
-    this.cookie = new SessionCookie(options.cookie);
+    const { audit, explanations, sweep } = makeAudit({
+      options,
+      clock,
+      monotonic,
+      node,
+      referenceKey: keys.auditReference,
+      notices: this.stores.notices,
+      metrics,
+      logger: this.#logger,
+      policiesOf: (path) => this.gateways.policiesOf(path),
+    });
+    this.audit = audit;
+    this.explanations = explanations;
+    this.#sweep(sweep);
+    this.cookie = new SessionCookie(options.cookie, (sentence) => this.#logger.warn(sentence));
     this.verifier =
       parts.verifier ??
       makeTokenVerifier(options.jwt, { principalIdPattern: options.principalIdPattern, clock, monotonic });
-    const { stores, audit, cookie, verifier } = this;
+    const { stores, cookie, verifier } = this;
     const userHashKey = keys.userHash;
     const { principalIdPattern } = options;
     const lifetime = new Lifetime({ limits: options.lifetime, wheel, clock, monotonic });
@@ -118,6 +161,7 @@ export class WsAuthEngine {
     const { connections } = this;
     this.revocations = new RevocationService({ stores, audit, clock, userHashKey, verifier });
     const { revocations } = this;
+    this.bans = makeBans({ options, stores, audit, clock, monotonic, connections, revocations, onError });
     const sessionLimits = options.session;
     this.sessions = new SessionService({
       stores,
@@ -147,12 +191,26 @@ export class WsAuthEngine {
       wheel,
       userHashKey,
       verifier,
+      bans: this.bans,
       onStoreAway: () =>
         this.#logger.warn(
           `the store is away: this node holds 1/${options.storeOutage.expectedNodes} of the connect rate (storeOutage.expectedNodes)`,
         ),
     });
     this.gateways = new GatewayRegistry(options);
+    this.handlerRules = this.gateways.handlerRules;
+    if (options.audit.reportOnly.includes('policy')) {
+      this.handlerRules.reportOnly(({ connection, principal }) =>
+        audit.record({
+          principal: principal.id,
+          ...connection?.facts,
+          event: 'authz_fail',
+          outcome: 'reported',
+          reasonCode: 'message_policy',
+        }),
+      );
+    }
+    this.messageContext = new MessageContext(options.message.asyncContext);
     this.throttle = new MessageThrottle({
       options: options.throttle,
       store: this.stores.kind === 'memory' ? undefined : this.stores.throttle,
@@ -165,13 +223,6 @@ export class WsAuthEngine {
       onError,
     });
     this.authenticator.setState('starting');
-    if (options.audit.log) this.audit.subscribe((event) => this.#logger.log(toLogLine(event)));
-    for (const warning of options.warnings) this.#logger.warn(warning);
-    if (!options.production && this.stores.kind === 'memory') {
-      this.#logger.warn(
-        'sessions, tickets and revocations are kept in the memory of this process: one node, gone at a restart',
-      );
-    }
     wheel.start();
   }
 
@@ -196,12 +247,23 @@ export class WsAuthEngine {
           'call app.useWebSocketAdapter(new WsAuthAdapter(app)) before app.init() or app.listen()',
       ]);
     }
-    for (const warning of this.gateways.warnings) this.#logger.warn(warning);
+    const problems: string[] = [];
+    this.handlerRules.compileControllers(modules, problems);
+    if (problems.length > 0) throw new WsAuthOptionsError(problems);
   }
 
   /** Tells the operator of a fault that is nobody's refusal. */
   reportError(error: unknown): void {
     this.#logger.error(error);
+  }
+
+  /** What is kept for a while is looked through in one go: repeated refusals, why others were refused, and bans. */
+  #sweep(sweepAudit: () => void): void {
+    this.wheel.schedule(FLOOD_WINDOW_MS, () => {
+      this.#sweep(sweepAudit);
+      sweepAudit();
+      if (this.stores.kind !== 'memory') void this.bans.reload();
+    });
   }
 
   /**
@@ -232,6 +294,8 @@ export class WsAuthEngine {
    * wrong with it stops the boot.
    */
   async start(): Promise<void> {
+    // Here and not earlier: the SDK may be started by a module of the application.
+    if (this.#telemetry) this.#stopExport = exportMetrics(this.#telemetry, this);
     for (const start of this.#starts) await start();
     await this.#startStores();
   }
@@ -247,6 +311,8 @@ export class WsAuthEngine {
       this.wheel.schedule(START_RETRY_MS, retry);
       return;
     }
+    if (this.#isStopped) return;
+    await this.bans.reload();
     if (this.#isStopped) return;
     this.authenticator.setState(undefined);
     if (this.stores.kind !== 'memory') this.#watchFreshness();
@@ -304,8 +370,10 @@ export class WsAuthEngine {
 
   async stop(): Promise<void> {
     this.#isStopped = true;
+    this.#stopExport();
     this.wheel.stop();
     await this.stores.stop();
+    await this.audit.close();
   }
 }
 
@@ -316,7 +384,9 @@ export class WsAuthEngine {
  */
 export async function createEngine(options: ResolvedOptions): Promise<WsAuthEngine> {
   if (options.jwt.some(({ jwksUri }) => jwksUri)) await loadJose();
-  if (options.redis === undefined) return new WsAuthEngine(options);
+  const metrics = new NodeMetrics();
+  const telemetry = await loadOpenTelemetry(options.telemetry);
+  if (options.redis === undefined) return new WsAuthEngine(options, { metrics, telemetry });
   const node = newNodeId();
   const logger = new Logger('WsAuth');
   const stores = new RedisStores({
@@ -326,9 +396,11 @@ export async function createEngine(options: ResolvedOptions): Promise<WsAuthEngi
     rememberRevocationsMs: longestCredentialMs(options),
     prefix: options.redisPrefix,
     partitions: options.redisPartitions,
+    onAnswer: (ms, isAnswer) => metrics.timed('store', ms, isAnswer ? 'ok' : 'error'),
+    onEntry: (lagMs) => metrics.timed('revocation', lagMs),
     onError: (error) => logger.error(error),
   });
-  return new WsAuthEngine(options, { node, stores });
+  return new WsAuthEngine(options, { node, stores, metrics, telemetry });
 }
 
 /** Revocations are remembered for as long as anything lives that they could concern. */

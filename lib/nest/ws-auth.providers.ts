@@ -1,11 +1,15 @@
 import type { Provider } from '@nestjs/common';
+import { HttpAdapterHost, ModulesContainer } from '@nestjs/core';
+import { Bans } from '../core/anomaly/bans.js';
 import { resolveOptions, type WsAuthOptions } from '../core/options.js';
 import { Connections } from '../core/session/connections.js';
 import { SessionService } from '../core/session/session-service.js';
 import { TicketService } from '../core/ticket/ticket-service.js';
+import { WsAuthDoctor } from './ws-auth.doctor.js';
 import { WsAuthEvents } from './ws-auth.events.js';
+import { WsAuthHealth } from './ws-auth.health.js';
 import { WsAuthHttpGuard } from './ws-auth.http-guard.js';
-import { WS_AUTH_ENGINE, WS_AUTH_OPTIONS } from './ws-auth.constants.js';
+import { WS_AUTH_DOCTOR, WS_AUTH_ENGINE, WS_AUTH_OPTIONS } from './ws-auth.constants.js';
 import { createEngine, type WsAuthEngine } from './ws-auth.engine.js';
 import { WsSessionCookie } from './ws-session-cookie.js';
 
@@ -19,10 +23,22 @@ export const WS_AUTH_PROVIDERS: Provider[] = [
   },
   fromEngine(SessionService, (engine) => engine.sessions),
   fromEngine(TicketService, (engine) => engine.tickets),
-  fromEngine(Connections, (engine) => new Connections(engine.connections, engine.keys.userHash)),
-  fromEngine(WsAuthEvents, (engine) => new WsAuthEvents(engine.audit)),
+  fromEngine(
+    Connections,
+    ({ connections, stores, keys, messageContext }) =>
+      new Connections(connections, stores.connections, keys.userHash, messageContext),
+  ),
+  fromEngine(WsAuthEvents, (engine) => new WsAuthEvents(engine.audit, engine.explanations)),
+  fromEngine(Bans, (engine) => engine.bans),
+  fromEngine(WsAuthHealth, (engine) => new WsAuthHealth(engine)),
   fromEngine(WsSessionCookie, (engine) => new WsSessionCookie(engine)),
   WsAuthHttpGuard,
+  {
+    provide: WS_AUTH_DOCTOR,
+    useFactory: (engine: WsAuthEngine, modules: ModulesContainer, host: HttpAdapterHost) =>
+      new WsAuthDoctor(engine, modules, host),
+    inject: [WS_AUTH_ENGINE, ModulesContainer, HttpAdapterHost],
+  },
 ];
 
 /** What other modules may inject. */
@@ -32,6 +48,8 @@ export const WS_AUTH_EXPORTS = [
   TicketService,
   Connections,
   WsAuthEvents,
+  Bans,
+  WsAuthHealth,
   WsSessionCookie,
   WsAuthHttpGuard,
 ];

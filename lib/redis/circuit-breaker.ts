@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.js';
+import type { BreakerState } from '../core/stores.js';
 
 /** So many failures in a row, or more than half of so many in the window, open the breaker. */
 const CONSECUTIVE_FAILURES = 5;
@@ -7,15 +8,13 @@ const WINDOW_CALLS = 20;
 /** How long it stays open before one call is let through to try. */
 const OPEN_MS = 250;
 
-type State = 'closed' | 'open' | 'trying';
-
 /**
  * Keeps callers from waiting for a store that is away: after a few failures every call fails at once, but for one now and
  * then that finds out whether it is back (requirement RD-01).
  */
 export class CircuitBreaker {
   readonly #clock: Clock;
-  #state: State = 'closed';
+  #state: BreakerState = 'closed';
   #openedAt = 0;
   #consecutive = 0;
   #windowStart = 0;
@@ -27,7 +26,7 @@ export class CircuitBreaker {
     this.#clock = clock;
   }
 
-  get state(): State {
+  get state(): BreakerState {
     return this.#state;
   }
 

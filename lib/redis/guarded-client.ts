@@ -1,5 +1,9 @@
+import type { BreakerState } from '../core/stores.js';
 import type { CircuitBreaker } from './circuit-breaker.js';
 import type { RedisClient } from './redis-client.js';
+
+/** Told how long the store took, and whether it has answered at all. */
+export type AnswerListener = (ms: number, isAnswer: boolean) => void;
 
 /** What scripts and reads are sent through. */
 export type CommandClient = Pick<RedisClient, 'call'>;
@@ -13,24 +17,44 @@ export class GuardedClient implements CommandClient {
   readonly #makeBreaker: () => CircuitBreaker;
   readonly #isPartitioned: boolean;
   readonly #breakers = new Map<string, CircuitBreaker>();
+  readonly #onAnswer: AnswerListener;
 
-  /** @param isPartitioned when the partitions are on different servers */
-  constructor(client: RedisClient, makeBreaker: () => CircuitBreaker, isPartitioned: boolean) {
+  /**
+   * @param isPartitioned when the partitions are on different servers
+   * @param onAnswer called for each call that was sent
+   */
+  constructor(
+    client: RedisClient,
+    makeBreaker: () => CircuitBreaker,
+    isPartitioned: boolean,
+    onAnswer: AnswerListener = () => {},
+  ) {
     this.#client = client;
     this.#makeBreaker = makeBreaker;
     this.#isPartitioned = isPartitioned;
+    this.#onAnswer = onAnswer;
+  }
+
+  /** Open when any of them is, since some users are then shut out. */
+  get state(): BreakerState {
+    const states = [...this.#breakers.values()].map(({ state }) => state);
+    return states.find((state) => state === 'open') ?? states.find((state) => state === 'trying') ?? 'closed';
   }
 
   async call(command: string, ...args: (string | number)[]): Promise<unknown> {
     const breaker = this.#breakerFor(args);
     if (!breaker.allows()) throw new Error('the store is away (breaker open)');
+    const sentAt = performance.now();
     try {
       const reply = await this.#client.call(command, ...args);
       breaker.succeeded();
+      this.#onAnswer(performance.now() - sentAt, true);
       return reply;
     } catch (error) {
-      if (isAnswer(error)) breaker.succeeded();
+      const isOk = isAnswer(error);
+      if (isOk) breaker.succeeded();
       else breaker.failed();
+      this.#onAnswer(performance.now() - sentAt, isOk);
       throw error;
     }
   }

@@ -106,7 +106,12 @@ const FIELDS: Readonly<Record<RevocationOrder['kind'], Readonly<Record<string, F
     roles: isLeftOutOr(isNames),
     scopes: isLeftOutOr(isNames),
   },
-  rotate: { userHash: isText, sessionId: isText, newSessionId: isText },
+  rotate: {
+    userHash: isText,
+    sessionId: isText,
+    newSessionId: isText,
+    reauthenticated: isLeftOutOr((value) => typeof value === 'boolean'),
+  },
   replace: { userHash: isText, node: isText, connectionId: isText },
 };
 

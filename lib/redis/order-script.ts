@@ -117,7 +117,7 @@ function argumentsOf(order: RevocationOrder, known: RevocationEntry | undefined)
         Math.trunc(known?.cut ?? 0),
       ];
     case 'rotate':
-      return [order.sessionId, order.newSessionId];
+      return [order.sessionId, order.newSessionId, order.reauthenticated ? '1' : ''];
     case 'replace':
       return [];
   }

@@ -5,6 +5,7 @@ import type {
   AdmissionRequest,
   AdmissionResult,
   Admitted,
+  ConnectionPlace,
   ConnectionRegistry,
   RegisteredPlace,
 } from '../core/session/connection-registry.js';
@@ -18,12 +19,13 @@ import { emissionOf, type RedisConnection } from './redis-connection.js';
 import { MAX_LOG } from './redis-keys.js';
 import { COMMAND_OPTIONS } from './redis-options.js';
 import { RedisScript, unavailable } from './redis-script.js';
-import { ADDRESS_RATE, ADMIT } from './redis-scripts.js';
+import { ADDRESS_RATE, ADMIT, CONNECTION_LIST } from './redis-scripts.js';
 import { readLiveSession } from './session-fields.js';
 import { presentedFields, readTicket } from './ticket-fields.js';
 
 const ADMISSION = new RedisScript(ADMIT);
 const RATE = new RedisScript(ADDRESS_RATE);
+const LIST = new RedisScript(CONNECTION_LIST);
 const RESTORED_AT_ONCE = 500;
 /** Registering anew takes its time, but no more than this: a server that has just come back has enough to do. */
 const RESTORED_WITHIN_MS = 1_000;
@@ -194,6 +196,17 @@ export class RedisConnectionRegistry implements ConnectionRegistry {
 
   async countOf(userHash: string): Promise<number> {
     return Number(await this.#call('HLEN', this.#keyOf(userHash)));
+  }
+
+  async list(userHash: string): Promise<readonly ConnectionPlace[]> {
+    const nodes = `${this.#redis.prefixOf(userHash)}n`;
+    const rows = asList(await LIST.run(this.#redis.commands, [this.#keyOf(userHash), nodes], []));
+    return rows
+      .map((row) => {
+        const [id, node, sessionId, since] = asList(row).map(asText) as [string, string, string, string];
+        return { id, node, sessionId: sessionId || undefined, since: Number(since) };
+      })
+      .sort((a, b) => a.since - b.since);
   }
 
   async #call(command: string, ...args: (string | number)[]): Promise<unknown> {

@@ -1,13 +1,15 @@
 import { monotonicClock, type Clock } from '../core/clock.js';
+import type { RedisFacts } from '../core/doctor/doctor-facts.js';
 import { WsAuthOptionsError } from '../core/errors.js';
 import type { Rate } from '../core/throttle/gcra.js';
 import { CircuitBreaker } from './circuit-breaker.js';
-import { GuardedClient, type CommandClient } from './guarded-client.js';
+import { GuardedClient, type AnswerListener, type CommandClient } from './guarded-client.js';
 import { addressOf } from './cluster-subscriber.js';
 import { Partitions } from './partitions.js';
 import { asText, isClusterClient, type RedisClient } from './redis-client.js';
+import { describeReach, describeServers } from './redis-facts.js';
 import { hashOfRate, RedisKeys } from './redis-keys.js';
-import { COMMAND_OPTIONS } from './redis-options.js';
+import { COMMAND_OPTIONS, whenReady } from './redis-options.js';
 import { unavailable } from './redis-script.js';
 
 /** The three connections of a node: what one waits for must not hold up the others. */
@@ -34,7 +36,7 @@ export class RedisConnection {
   /** True when each command goes to the master that holds its key. */
   readonly isCluster: boolean;
   /** Sends scripts and reads; fails at once while the server is known to be away. */
-  readonly commands: CommandClient;
+  readonly commands: GuardedClient;
   readonly #clock: Clock;
   readonly #onOtherRun: (() => void)[] = [];
   /** Asked for anew with every connection. */
@@ -52,12 +54,18 @@ export class RedisConnection {
     node: string;
     clock: Clock;
     partitions?: number | undefined;
+    onAnswer?: AnswerListener | undefined;
   }) {
     this.clients = options.clients;
     this.isCluster = isClusterClient(options.clients.commands);
     this.#partitions = new Partitions(options.partitions ?? (this.isCluster ? CLUSTER_PARTITIONS : 1));
     const makeBreaker = (): CircuitBreaker => new CircuitBreaker(monotonicClock);
-    this.commands = new GuardedClient(options.clients.commands, makeBreaker, this.isCluster);
+    this.commands = new GuardedClient(
+      options.clients.commands,
+      makeBreaker,
+      this.isCluster,
+      options.onAnswer,
+    );
     this.keys = new RedisKeys(options.prefix);
     this.node = options.node;
     this.#clock = options.clock;
@@ -155,6 +163,23 @@ export class RedisConnection {
     if (problems.size > 0) throw new WsAuthOptionsError([...problems]);
     await this.settlePartitions();
     await this.runId();
+  }
+
+  /** What the doctor looks at: how the server is reached and, where it answers in time, what it says of itself. Never rejects. */
+  async facts(waitMs: number): Promise<RedisFacts> {
+    const { commands } = this.clients;
+    const reach = describeReach(commands);
+    try {
+      await whenReady(commands, waitMs);
+      const servers = isClusterClient(commands) ? commands.nodes('master') : [commands];
+      const infos = await Promise.all(
+        servers.map((server) => this.#info(server, 'server', 'memory', 'persistence')),
+      );
+      const problems = [...new Set(infos.flatMap(problemsOf))];
+      return { ...reach, server: describeServers(infos, problems) };
+    } catch {
+      return reach;
+    }
   }
 
   /**

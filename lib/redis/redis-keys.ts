@@ -18,6 +18,8 @@ import { createHash } from 'node:crypto';
  * {p}:log                stream  revocations and changes                        for ever; about 10,000 entries
  * {p}:x:<nonce>          string  that an order was carried out                  5 minutes
  * {a}:g:<rate hash>      string  what a key, as of an address, has taken of a rate  until it is whole again
+ * {a}:an:<hash>          string  how often an anomaly was seen, or a hash of different ones  the window of its rule
+ * bans                   hash    end, kind and reason of bans by address prefix as long as the longest ban
  * cfg                    string  the number of partitions                       for ever
  */
 
@@ -45,6 +47,16 @@ export class RedisKeys {
   /** The channel on which entries of the log are published. */
   get entries(): string {
     return `${this.#prefix}entries`;
+  }
+
+  /** The addresses that are banned. */
+  get bans(): string {
+    return `${this.#prefix}bans`;
+  }
+
+  /** The channel on which nodes tell each other what may be lost. */
+  get notices(): string {
+    return `${this.#prefix}notices`;
   }
 
   /** The channel on which a node is told what others did with the orders that it gave. */

@@ -44,6 +44,7 @@ export class RedisRevocationLog implements RevocationLog {
   readonly feed: RevocationFeed;
   readonly #redis: RedisConnection;
   readonly #onError: (error: unknown) => void;
+  readonly #onEntry: (lagMs: number) => void;
   readonly #clock: Clock;
   readonly #script: OrderScript;
   readonly #listeners: RevocationListener[] = [];
@@ -60,6 +61,7 @@ export class RedisRevocationLog implements RevocationLog {
       rememberMs: number;
       clock: Clock;
       recover: () => Promise<void>;
+      onEntry: (lagMs: number) => void;
       onError: (error: unknown) => void;
     },
   ) {
@@ -67,6 +69,7 @@ export class RedisRevocationLog implements RevocationLog {
     const { rememberMs, clock, recover, onError } = options;
     this.#clock = clock;
     this.#onError = onError;
+    this.#onEntry = options.onEntry;
     this.#script = new OrderScript(redis, rememberMs);
     this.#recheck = new Recheck({ recover });
     const order = (entry: LogEntry): Promise<void> => this.#orderAgain(entry);
@@ -198,6 +201,7 @@ export class RedisRevocationLog implements RevocationLog {
   #deliver(logEntry: LogEntry): void {
     const { entry, issuer, nonce } = logEntry;
     const sockets = hear(this.#listeners, entry);
+    this.#onEntry(this.#ageOf(entry));
     const { node, keys } = this.#redis;
     const { partition } = entry;
     if (issuer === node) return this.#answers.note(nonce, answererOf(node, partition), sockets);
@@ -206,8 +210,13 @@ export class RedisRevocationLog implements RevocationLog {
     this.#redis.commands.call('PUBLISH', keys.acknowledgements(issuer), answer).catch(this.#onError);
   }
 
-  #isOld({ id, partition }: RevocationEntry): boolean {
-    return Number.parseInt(id, 10) < this.#redis.serverTime(this.#clock(), partition) - ANSWERED_MS;
+  #isOld(entry: RevocationEntry): boolean {
+    return this.#ageOf(entry) > ANSWERED_MS;
+  }
+
+  /** By the server's clock, which has named the entry. */
+  #ageOf({ id, partition }: RevocationEntry): number {
+    return Math.max(0, this.#redis.serverTime(this.#clock(), partition) - Number.parseInt(id, 10));
   }
 
   #receiveAnswer(channel: string, message: string): void {

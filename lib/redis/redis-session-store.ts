@@ -52,6 +52,7 @@ export class RedisSessionStore implements SessionStore {
       ...draft,
       createdAt: Number(createdAt),
       authenticatedAt: Number(authenticatedAt),
+      authTime: Number(authenticatedAt),
       absoluteEndsAt: Number(absoluteEndsAt),
     });
     return { outcome: 'created', session };

@@ -1,10 +1,14 @@
 import type { Clock } from '../core/clock.js';
+import type { RedisFacts } from '../core/doctor/doctor-facts.js';
 import { WsAuthOptionsError } from '../core/errors.js';
-import type { Stores } from '../core/stores.js';
+import type { BreakerState, Stores } from '../core/stores.js';
+import type { AnswerListener } from './guarded-client.js';
 import { LEASE_TIMES, NodeLease, type LeaseTimes } from './node-lease.js';
+import { RedisAnomalyStore } from './redis-anomaly-store.js';
 import { RedisConnection, type RedisClients } from './redis-connection.js';
 import { RedisConnectionRegistry } from './redis-connection-registry.js';
 import { RedisRevocationLog } from './redis-revocation-log.js';
+import { RedisNoticeBoard } from './redis-notice-board.js';
 import { whenReady } from './redis-options.js';
 import { unavailable } from './redis-script.js';
 import { RedisSessionStore } from './redis-session-store.js';
@@ -22,6 +26,10 @@ export interface RedisStoresOptions {
   /** How long a revocation of a user is remembered: at least the longest life of a session or a token. */
   readonly rememberRevocationsMs: number;
   readonly onError: (error: unknown) => void;
+  /** Called with how long the server took to answer. */
+  readonly onAnswer?: AnswerListener;
+  /** Called with how long an entry took from the server's log to this node. */
+  readonly onEntry?: (lagMs: number) => void;
   /** What all keys and channels begin with. @default 'ws:' */
   readonly prefix?: string;
   /** 1, 16, 64 or 256; the same on all nodes. @default 1, and 16 on a cluster */
@@ -38,6 +46,8 @@ export class RedisStores implements Stores {
   readonly connections: RedisConnectionRegistry;
   readonly revocations: RedisRevocationLog;
   readonly throttle: RedisThrottleStore;
+  readonly notices: RedisNoticeBoard;
+  readonly anomalies: RedisAnomalyStore;
   readonly #redis: RedisConnection;
   readonly #lease: NodeLease;
   readonly #beatMs: number;
@@ -47,7 +57,8 @@ export class RedisStores implements Stores {
 
   constructor(options: RedisStoresOptions) {
     const { clients, node, clock, prefix = 'ws:', onError } = options;
-    const redis = new RedisConnection({ clients, prefix, node, clock, partitions: options.partitions });
+    const { partitions, onAnswer } = options;
+    const redis = new RedisConnection({ clients, prefix, node, clock, partitions, onAnswer });
     const { lease = LEASE_TIMES } = options;
     this.#redis = redis;
     this.#lease = new NodeLease(redis, lease);
@@ -56,14 +67,21 @@ export class RedisStores implements Stores {
     this.tickets = new RedisTicketStore(redis);
     this.sessions = new RedisSessionStore(redis);
     this.throttle = new RedisThrottleStore(redis);
+    this.notices = new RedisNoticeBoard(redis);
+    this.anomalies = new RedisAnomalyStore(redis);
     this.revocations = new RedisRevocationLog(redis, {
       rememberMs: options.rememberRevocationsMs,
       clock,
       recover: () => this.#recover(),
+      onEntry: options.onEntry ?? (() => {}),
       onError,
     });
     const { feed } = this.revocations;
     this.connections = new RedisConnectionRegistry(redis, clock, (entry) => feed.noteOwn(entry));
+  }
+
+  get breaker(): BreakerState {
+    return this.#redis.commands.state;
   }
 
   get freshAt(): number {
@@ -90,8 +108,14 @@ export class RedisStores implements Stores {
     } catch (error) {
       throw unavailable(error);
     }
+    await this.notices.start();
     if (this.#isStopped) return;
     this.#timer ??= setInterval(() => void this.#beat().catch(this.#onError), this.#beatMs).unref();
+  }
+
+  /** What the doctor looks at. Never rejects. @param waitMs how long it waits for a server that is away */
+  facts(waitMs: number): Promise<RedisFacts> {
+    return this.#redis.facts(waitMs);
   }
 
   /** Gives the lease back, so that the places of this node are free at once. */

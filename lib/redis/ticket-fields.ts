@@ -13,6 +13,7 @@ export function writeTicket(userHash: string, record: TicketRecord, run: string)
     pr: record.principal ? JSON.stringify(record.principal) : '',
     na: record.narrowing ? JSON.stringify(record.narrowing) : '',
     au: String(Math.trunc(record.authenticatedAt)),
+    at: String(Math.trunc(record.authTime)),
     th: record.token?.hash ?? '',
     tx: record.token ? String(record.token.expiresAt) : '',
     se: record.sealedToken ?? '',
@@ -23,7 +24,7 @@ export function writeTicket(userHash: string, record: TicketRecord, run: string)
   return Object.entries(fields).flat();
 }
 
-/** Reads what `spendTicket` of the scripts answers: us og pa rc si pr na au th tx se x sp ru uh lx. */
+/** Reads what `spendTicket` of the scripts answers: us og pa rc si pr na au th tx se x sp ru uh lx at. */
 export function readTicket(reply: readonly unknown[]): TicketRecord {
   const [use, origin, path, requiresCookie, session, principal, narrowing, at, tokenHash, tokenEnd, sealed] =
     reply.map(asText) as [
@@ -48,6 +49,7 @@ export function readTicket(reply: readonly unknown[]): TicketRecord {
     use: use === 'cookie' ? 'cookie' : 'connect',
     requiresCookie: requiresCookie === '1',
     authenticatedAt: Number(at),
+    authTime: Number(asText(reply[16])),
     token:
       tokenEnd === ''
         ? undefined

@@ -6,6 +6,7 @@ import type {
   AdmissionRequest,
   AdmissionResult,
   Admitted,
+  ConnectionPlace,
 } from '../../lib/core/session/connection-registry.js';
 import {
   admission,
@@ -442,6 +443,46 @@ export function describeConnectionRegistry(name: string, makeStores: MakeStores)
       it('does not mind a connection that never was', async () => {
         await expect(under.stores.connections.release({ id: newId(), userHash })).resolves.toBeUndefined();
         expect(await count()).toBe(0);
+      });
+    });
+
+    describe('list', () => {
+      const list = (): Promise<readonly ConnectionPlace[]> => under.stores.connections.list(userHash);
+
+      it('answers where a user is connected, oldest first, and by which session', async () => {
+        const session = await createSession(under, userHash);
+        const before = under.now();
+        const first = await mustAdmit(bySession(userHash, session.id));
+        await pass(under, 5);
+        const second = await mustAdmit(byPrincipal(under, userHash));
+        const node = expect.any(String);
+        const since = expect.any(Number);
+        expect(await list()).toEqual([
+          { id: first.connectionId, node, sessionId: session.id, since },
+          { id: second.connectionId, node, sessionId: undefined, since },
+        ]);
+        for (const place of await list()) {
+          expect(place.since).toBeGreaterThanOrEqual(before - 1_000);
+          expect(place.since).toBeLessThanOrEqual(under.now() + 1_000);
+        }
+      });
+
+      it('leaves out who has given the place back, and other users', async () => {
+        const { connectionId: id } = await mustAdmit(byPrincipal(under, userHash));
+        const stayed = await mustAdmit(byPrincipal(under, userHash));
+        await mustAdmit(byPrincipal(under, newUserHash()));
+        await under.stores.connections.release({ id, userHash });
+        expect((await list()).map((place) => place.id)).toEqual([stayed.connectionId]);
+        expect(await under.stores.connections.list(newUserHash())).toEqual([]);
+      });
+
+      it('names the new id of a session that was rotated', async () => {
+        const session = await createSession(under, userHash);
+        await mustAdmit(bySession(userHash, session.id));
+        const newId = newSessionId(userHash);
+        const order = { kind: 'rotate', userHash, sessionId: session.id, newSessionId: newId } as const;
+        await under.stores.revocations.append(order, 'test');
+        expect((await list()).map(({ sessionId }) => sessionId)).toEqual([newId]);
       });
     });
 

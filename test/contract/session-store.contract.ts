@@ -36,15 +36,17 @@ export function describeSessionStore(name: string, makeStores: MakeStores): void
         const result = await under.stores.sessions.create(draft, 600_000, 10);
         if (result.outcome !== 'created') throw new Error(result.outcome);
         const { session } = result;
-        const { createdAt, authenticatedAt, absoluteEndsAt, ...rest } = draft;
+        const { createdAt, authenticatedAt, authTime, absoluteEndsAt, ...rest } = draft;
         expect(session).toMatchObject(rest);
-        expect([createdAt, authenticatedAt, absoluteEndsAt]).toEqual([0, 0, 0]);
+        expect([createdAt, authenticatedAt, authTime, absoluteEndsAt]).toEqual([0, 0, 0, 0]);
         expect(session.createdAt).toBeGreaterThanOrEqual(before - 1_000);
         expect(session.authenticatedAt).toBe(session.createdAt);
+        expect(session.authTime).toBe(session.createdAt);
         expect(session.absoluteEndsAt).toBe(session.createdAt + 600_000);
         const [live] = await under.stores.sessions.get([session.id]);
-        const { remainingMs, ...kept } = live!;
+        const { remainingMs, lastUsedAt, ...kept } = live!;
         expect(kept).toEqual(session);
+        expect(lastUsedAt).toBe(session.createdAt);
         expect(remainingMs).toBeGreaterThan(25_000);
         expect(remainingMs).toBeLessThanOrEqual(30_000);
       });
@@ -157,6 +159,25 @@ export function describeSessionStore(name: string, makeStores: MakeStores): void
           expect(left).toBeLessThanOrEqual(1_000);
         }
         expect(await lives(under, session.id)).toBe(true);
+      });
+
+      it('keeps when the session was last used, which looking at it does not change', async () => {
+        const session = await createSession(under, userHash);
+        const read = async () => (await under.stores.sessions.get([session.id]))[0]!.lastUsedAt;
+        await pass(under, 20);
+        expect(await read()).toBe(session.createdAt);
+        await under.stores.sessions.touch([session.id]);
+        const used = await read();
+        expect(used).toBeGreaterThanOrEqual(session.createdAt + 20);
+        await pass(under, 20);
+        const [listed] = await under.stores.sessions.list(userHash);
+        expect(listed!.lastUsedAt).toBe(used);
+        const admitted = await under.stores.connections.admit(
+          admission(under, bySession(userHash, session.id)),
+        );
+        if (admitted.outcome !== 'admitted') throw new Error(admitted.outcome);
+        expect(admitted.session!.lastUsedAt).toBeGreaterThanOrEqual(used + 20);
+        expect(await read()).toBe(admitted.session!.lastUsedAt);
       });
 
       it('lets a session that is not used end (SE-08)', async () => {
@@ -400,13 +421,49 @@ export function describeSessionStore(name: string, makeStores: MakeStores): void
         expect((await rotate(session.id, newId)).sessions).toBe(1);
         expect(await lives(under, session.id)).toBe(false);
         const [moved] = await under.stores.sessions.get([newId]);
-        const { remainingMs: _, ...kept } = moved!;
+        const { remainingMs: _, lastUsedAt: __, ...kept } = moved!;
         expect(kept).toEqual({ ...session, id: newId });
         expect((await under.stores.sessions.list(userHash)).map(({ id }) => id)).toEqual([newId]);
         const refused = await under.stores.connections.admit(
           admission(under, bySession(userHash, session.id)),
         );
         expect(refused.outcome).toBe('session_unknown');
+      });
+
+      it('of a user who has authenticated again moves the time of that, as nothing else does', async () => {
+        const session = await createSession(under, userHash, { authenticatedAt: under.now() - 60_000 });
+        expect(session.authTime).toBe(session.authenticatedAt);
+        const keep = {
+          kind: 'user',
+          userHash,
+          issuedBefore: undefined,
+          exceptSessionId: session.id,
+        } as const;
+        await under.stores.revocations.append(keep, 'test');
+        const [kept] = await under.stores.sessions.get([session.id]);
+        expect(kept!.authenticatedAt).toBeGreaterThan(session.authenticatedAt);
+        expect(kept!.authTime).toBe(session.authTime);
+        const newId = newSessionId(userHash);
+        const order = { kind: 'rotate', userHash, sessionId: session.id, newSessionId: newId } as const;
+        const { entry } = await under.stores.revocations.append({ ...order, reauthenticated: true }, 'test');
+        const [moved] = await under.stores.sessions.get([newId]);
+        expect(moved!.authTime).toBeGreaterThanOrEqual(kept!.authenticatedAt);
+        expect([moved!.authTime, moved!.authenticatedAt]).toEqual([entry.cut, entry.cut]);
+        const again = newSessionId(userHash);
+        await rotate(newId, again);
+        expect((await under.stores.sessions.get([again]))[0]!.authTime).toBe(entry.cut);
+      });
+
+      it('is no use of the session', async () => {
+        const session = await createSession(under, userHash);
+        await pass(under, 5);
+        await under.stores.sessions.touch([session.id]);
+        const [used] = await under.stores.sessions.get([session.id]);
+        await pass(under, 5);
+        const newId = newSessionId(userHash);
+        await rotate(session.id, newId);
+        const [moved] = await under.stores.sessions.get([newId]);
+        expect(moved!.lastUsedAt).toBe(used!.lastUsedAt);
       });
 
       it('does not extend the session', async () => {

@@ -42,6 +42,7 @@ export function describeTicketStore(name: string, makeStores: MakeStores): void 
           narrowing: { roles: ['member'], scopes: ['read'] },
           use: 'cookie' as const,
           authenticatedAt: under.now() - 5,
+          authTime: under.now() - 7,
           token: { hash: 'some-token-hash-000000', expiresAt: under.now() + 60_000 },
           sealedToken: 'sealed',
         };

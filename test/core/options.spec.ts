@@ -55,7 +55,7 @@ const ALL_DEFAULTS = defaultsByPath(DEFAULT_OPTIONS);
 
 describe('resolveOptions', () => {
   describe('defaults', () => {
-    it('resolves the least that is needed, without a warning', () => {
+    it('resolves the least that is needed', () => {
       const { jwt: resolvedJwt, ...rest } = resolve();
       expect(resolvedJwt.map(({ algorithms }) => algorithms)).toEqual([['HS256']]);
       expect(rest).toStrictEqual({
@@ -134,8 +134,21 @@ describe('resolveOptions', () => {
           closeGraceMs: 2_000,
         },
         proxy: { trusted: [], ipv6Prefix: 64 },
-        audit: { log: true },
-        warnings: [],
+        audit: { log: true, sinks: [], reportOnly: [] },
+        anomalies: {
+          ticketReplayed: { threshold: 3, windowMs: 600_000, action: 'none' },
+          ticketWrongBinding: { threshold: 3, windowMs: 600_000, action: 'none' },
+          failuresOfAddress: { threshold: 50, windowMs: 900_000, action: 'none' },
+          failuresOfCredential: { threshold: 20, windowMs: 900_000, action: 'none' },
+          successAfterFailures: { threshold: 5, windowMs: 900_000, action: 'none' },
+          sessionOnManyAddresses: { threshold: 5, windowMs: 3_600_000, action: 'none' },
+          cookieTossing: { threshold: 3, windowMs: 600_000, action: 'none' },
+          banMs: 900_000,
+          spareLoggedIn: true,
+          neverBan: [],
+        },
+        telemetry: undefined,
+        doctor: { ignore: [] },
       });
     });
 
@@ -221,7 +234,7 @@ describe('resolveOptions', () => {
 
     it('lists what is known when nothing is near', () => {
       expect(problemsOf({ audit: { destination: 'stdout' } })).toEqual([
-        'unknown option "audit.destination": known are log',
+        'unknown option "audit.destination": known are log, sinks, reportOnly',
       ]);
     });
 
@@ -259,7 +272,7 @@ describe('resolveOptions', () => {
     });
 
     it.each(counts.map(([path]) => path))('refuses 1.5, -1, "10" and Infinity as %s', (path) => {
-      const mayBeInfinite = path === 'message.concurrency';
+      const mayBeInfinite = path === 'message.concurrency' || /^anomalies\..*\.threshold$/.test(path);
       for (const value of [1.5, -1, '10', ...(mayBeInfinite ? [] : [Number.POSITIVE_INFINITY])]) {
         const described = typeof value === 'string' ? `"${value}"` : String(value);
         const [sentence] = problemsOf(nest(path, value));
@@ -413,10 +426,8 @@ describe('resolveOptions', () => {
       ]);
     });
 
-    it('warns about the literal null (OR-03)', () => {
-      expect(resolve({ origins: ['null'] }).warnings).toEqual([
-        'origins lists "null": sandboxed frames and local files of anybody may connect',
-      ]);
+    it('take the literal null (OR-03)', () => {
+      expect(resolve({ origins: ['null'] }).origins).toEqual(['null']);
     });
   });
 
@@ -627,21 +638,6 @@ describe('resolveOptions', () => {
     it('refuses SameSite=None without Partitioned (CK-01)', () => {
       expect(problemsOf({ cookie: { sameSite: 'none' } })).toEqual([
         'option "cookie.sameSite" is "none": set "cookie.partitioned" too, browsers send no other cross-site cookie',
-      ]);
-    });
-
-    it('warns about slow handshakes (HS-02)', () => {
-      expect(resolve({ handshake: { timeoutMs: 15_000 } }).warnings).toEqual([]);
-      expect(resolve({ handshake: { timeoutMs: 15_001 } }).warnings).toEqual([
-        'handshake.timeoutMs is above 15 seconds: slow clients hold their slots for that long',
-      ]);
-    });
-
-    it('turns every warning into a refusal when strict', () => {
-      expect(problemsOf({ strict: true })).toEqual([]);
-      expect(problemsOf({ strict: true, origins: ['null'], handshake: { timeoutMs: 20_000 } })).toEqual([
-        'origins lists "null": sandboxed frames and local files of anybody may connect (refused because of strict: true)',
-        'handshake.timeoutMs is above 15 seconds: slow clients hold their slots for that long (refused because of strict: true)',
       ]);
     });
   });

@@ -2,7 +2,6 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   createPrincipal,
-  hasRoles,
   isNameList,
   narrowPrincipal,
   type Principal,
@@ -153,17 +152,6 @@ describe('narrowPrincipal', () => {
   });
 });
 
-describe('hasRoles', () => {
-  it('asks for every one of the roles', () => {
-    expect(hasRoles(alice, ['admin'])).toBe(true);
-    expect(hasRoles(alice, ['user', 'admin'])).toBe(true);
-    expect(hasRoles(alice, ['admin', 'root'])).toBe(false);
-  });
-
-  it('is true when none is asked for', () => {
-    expect(hasRoles(alice, [])).toBe(true);
-  });
-});
 
 describe('isNameList', () => {
   it('takes up to 256 printable names', () => {

@@ -283,7 +283,7 @@ describe('LG-01: a refused handshake is told once, by the id in its body', () =>
     @WebSocketGateway({ path: '/admin' })
     class AdminGateway {}
     const test = await start(
-      { connections: { maxPerUser: 1 }, handshake: { connectRate: { burst: 6 } } },
+      { connections: { maxPerUser: 1 }, handshake: { connectRate: { limit: 6, burst: 6 } } },
       { gateways: [makeChatGateway(), AdminGateway] },
     );
     const refused = async (parts: HandshakeParts): Promise<string> => {

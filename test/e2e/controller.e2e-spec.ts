@@ -524,7 +524,12 @@ describe.each(frameworks)('the HTTP endpoints on %s', (_, makeHttp) => {
   async function refOf(test: TestApp, cookie: Record<string, string>) {
     const response = await request(test, 'GET', '/ws-auth/sessions', { headers: cookie });
     expect(response.status).toBe(200);
-    const views = (await response.json()) as { ref: string; current: boolean }[];
+    const views = (await response.json()) as {
+      ref: string;
+      current: boolean;
+      lastUsedAt: number;
+      sockets: number;
+    }[];
     return { views, ref: views.find(({ current }) => current)!.ref };
   }
 
@@ -547,13 +552,17 @@ describe.each(frameworks)('the HTTP endpoints on %s', (_, makeHttp) => {
           ref: expect.stringMatching(/^[0-9a-f]{32}$/),
           current: true,
           createdAt: mine.session.createdAt,
+          lastUsedAt: expect.any(Number),
           expiresAt: expect.any(Number),
+          sockets: 0,
         },
         {
           ref: expect.stringMatching(/^[0-9a-f]{32}$/),
           current: false,
           createdAt: phone.session.createdAt,
+          lastUsedAt: phone.session.createdAt,
           expiresAt: expect.any(Number),
+          sockets: 0,
           data: 'phone',
         },
       ]);
@@ -563,6 +572,25 @@ describe.each(frameworks)('the HTTP endpoints on %s', (_, makeHttp) => {
       }
       for (const secret of [mine.session.id, mine.token, phone.session.id, phone.token])
         expect(text).not.toContain(secret);
+    });
+
+    it('says when each of them was used, which the request itself is, and how many sockets it has', async () => {
+      const mine = await loggedIn(test);
+      const phone = await loggedIn(test);
+      const [socket, leaving] = [0, 1].map(() => connect(test, { headers: phone.cookie }));
+      await (await socket!).upgraded();
+      await (await leaving!).upgraded();
+      const before = Date.now();
+      const { views } = await refOf(test, mine.cookie);
+      expect(views).toMatchObject([
+        { current: true, sockets: 0 },
+        { current: false, sockets: 2 },
+      ]);
+      expect(views[0]!.lastUsedAt).toBeGreaterThanOrEqual(before);
+      expect(views[1]!.lastUsedAt).toBeGreaterThanOrEqual(phone.session.createdAt);
+      expect(views[1]!.lastUsedAt).toBeLessThanOrEqual(before);
+      (await leaving!).destroy();
+      await eventually(async () => (await refOf(test, mine.cookie)).views[1]!.sockets === 1);
     });
 
     it('ends one of them, and its sockets', async () => {

@@ -781,6 +781,7 @@ describe('authentication by the first message', () => {
       expect(again.data.expiresAt).toBe(ok.data.expiresAt + 400_000);
       // The rights are those of the fresh credential, for the very next message.
       client.send('admin');
+      expect(await client.message()).toMatchObject({ event: 'auth.changed', data: { added: ['admin'] } });
       expect(await client.message()).toEqual({ event: 'admin', data: 'ada' });
       expect(test.connections.ofUser('ada')).toHaveLength(1);
       expect(test.connections.ofUser('ada')[0]!.expiresAt).toBe(again.data.expiresAt);

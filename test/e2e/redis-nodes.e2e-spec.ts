@@ -163,7 +163,7 @@ describe('two nodes on one Redis', () => {
     await a.sessions.setRoles({ user: 'ada' }, { roles: ['admin'] });
     await b.sessions.get(session.id);
     client.send('admin');
-    expect(await client.message()).toEqual({ event: 'admin', data: 'ada' });
+    expect(await client.messageOf('admin')).toEqual({ event: 'admin', data: 'ada' });
   });
 
   it('count the connections of a user together (SE-07)', async () => {

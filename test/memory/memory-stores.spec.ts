@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { MemoryState } from '../../lib/memory/memory-state.js';
 import { MemoryStores } from '../../lib/memory/memory-stores.js';
 import { MemoryTicketStore } from '../../lib/memory/memory-ticket-store.js';
+import { describeAnomalyStore } from '../contract/anomaly-store.contract.js';
 import { describeConnectionRegistry } from '../contract/connection-registry.contract.js';
 import { describeRevocationLog } from '../contract/revocation-log.contract.js';
 import { describeSessionStore } from '../contract/session-store.contract.js';
@@ -36,6 +37,7 @@ describeSessionStore('memory', makeStores);
 describeConnectionRegistry('memory', makeStores);
 describeRevocationLog('memory', makeStores);
 describeThrottleStore('memory', makeStores);
+describeAnomalyStore('memory', makeStores);
 
 describe('MemoryStores', () => {
   it('says what it is', () => {
@@ -186,7 +188,7 @@ describe('MemoryState', () => {
     for (let index = 0; index < 50; index += 1) {
       const id = `${userHash}.${String(index).padStart(22, '0')}`;
       const session = { id, idleMs: 60_000, authenticatedAt: clock(), absoluteEndsAt: clock() + HOUR_MS };
-      state.putSession(session as Parameters<MemoryState['putSession']>[0], clock() + 60_000);
+      state.putSession(session as Parameters<MemoryState['putSession']>[0], clock(), clock() + 60_000);
     }
     reads = 0;
     state.sweep();
@@ -209,7 +211,7 @@ describe('MemoryState', () => {
     const userHash = newUserHash();
     const id = `${userHash}.${'0'.repeat(22)}`;
     const session = { id, idleMs: 60_000, authenticatedAt: clock(), absoluteEndsAt: clock() + HOUR_MS };
-    state.putSession(session as Parameters<MemoryState['putSession']>[0], clock() + 60_000);
+    state.putSession(session as Parameters<MemoryState['putSession']>[0], clock(), clock() + 60_000);
     clock.advance(60_000);
     state.sweep();
     expect(state.sessionsOf(userHash)).toEqual([]);

@@ -7,6 +7,7 @@ import type { RevocationEntry } from '../../lib/core/revocation/revocation-log.j
 import { connectRedis } from '../../lib/redis/connect-redis.js';
 import { Partitions } from '../../lib/redis/partitions.js';
 import { RedisStores } from '../../lib/redis/redis-stores.js';
+import { describeAnomalyStore } from '../contract/anomaly-store.contract.js';
 import { describeConnectionRegistry } from '../contract/connection-registry.contract.js';
 import { describeRevocationLog } from '../contract/revocation-log.contract.js';
 import { describeSessionStore } from '../contract/session-store.contract.js';
@@ -61,6 +62,7 @@ describeSessionStore('cluster', startNode);
 describeConnectionRegistry('cluster', startNode);
 describeRevocationLog('cluster', startNode);
 describeThrottleStore('cluster', startNode);
+describeAnomalyStore('cluster', startNode);
 
 describe('RedisStores on a cluster', () => {
   const started: StoresUnderTest[] = [];

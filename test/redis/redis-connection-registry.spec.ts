@@ -36,6 +36,24 @@ describe('RedisConnectionRegistry', () => {
     admin.hkeys(`ws:{0}:c:${node.hashOf(user)}`);
   const alive = (): number => nodes.reduce((sum, node) => sum + node.alive, 0);
 
+  it('lists the connections of all nodes, and those of a node without a lease no more', async () => {
+    const lease = { beatMs: 60_000, leaseMs: 120_000 };
+    const [here, there] = [await startNode({ lease }), await startNode({ lease })];
+    const { session } = await here.sessions.create({ userId: 'ada' });
+    const [mine, other] = [await here.connect(session.id), await there.connect(session.id)];
+    const list = async (): Promise<unknown[]> =>
+      (await here.stores.connections.list(here.hashOf('ada'))).map(({ id, node }) => [id, node]);
+    const both = [
+      [mine.connection.id, here.node],
+      [other.connection.id, there.node],
+    ];
+    expect(await list()).toEqual(both);
+    await admin.zadd('ws:{0}:n', 1, there.node);
+    expect(await list()).toEqual([both[0]]);
+    // Whether somebody is gone for good is for those to say who need the place.
+    expect(await placesOf(here, 'ada')).toHaveLength(2);
+  });
+
   it('tells who has to make room in the step in which it takes the place away (SE-07)', async () => {
     const [here, there] = [await startNode(), await startNode()];
     const { session } = await here.sessions.create({ userId: 'ada' });

@@ -5,6 +5,7 @@ import { systemClock } from '../../lib/core/clock.js';
 import { newNodeId } from '../../lib/core/identifiers.js';
 import { connectRedis } from '../../lib/redis/connect-redis.js';
 import { RedisStores } from '../../lib/redis/redis-stores.js';
+import { describeAnomalyStore } from '../contract/anomaly-store.contract.js';
 import { describeConnectionRegistry } from '../contract/connection-registry.contract.js';
 import { describeRevocationLog } from '../contract/revocation-log.contract.js';
 import { describeSessionStore } from '../contract/session-store.contract.js';
@@ -52,6 +53,7 @@ describeSessionStore(name, makeStores);
 describeConnectionRegistry(name, makeStores);
 describeRevocationLog(name, makeStores);
 describeThrottleStore(name, makeStores);
+describeAnomalyStore(name, makeStores);
 
 describe('ioredis 5.9', () => {
   it('is what these tests run on', async () => {

@@ -4,6 +4,7 @@ import { systemClock } from '../../lib/core/clock.js';
 import { newNodeId } from '../../lib/core/identifiers.js';
 import { connectRedis } from '../../lib/redis/connect-redis.js';
 import { RedisStores } from '../../lib/redis/redis-stores.js';
+import { describeAnomalyStore } from '../contract/anomaly-store.contract.js';
 import { describeConnectionRegistry } from '../contract/connection-registry.contract.js';
 import { describeRevocationLog } from '../contract/revocation-log.contract.js';
 import { describeSessionStore } from '../contract/session-store.contract.js';
@@ -36,6 +37,7 @@ describeSessionStore('sentinel', () => startNode());
 describeConnectionRegistry('sentinel', () => startNode());
 describeRevocationLog('sentinel', () => startNode());
 describeThrottleStore('sentinel', () => startNode());
+describeAnomalyStore('sentinel', () => startNode());
 
 describe('option "redis" for Sentinel', () => {
   it('takes a client that goes by sentinels, of which it makes copies that hear of a failover', async () => {

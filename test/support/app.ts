@@ -10,6 +10,7 @@ import {
 } from '@nestjs/common';
 import { type AbstractHttpAdapter, NestFactory } from '@nestjs/core';
 import { JwtService } from '@nestjs/jwt';
+import type { WsAdapter } from '@nestjs/platform-ws';
 import type { WebSocketServer } from 'ws';
 import {
   WsAuthAdapter,
@@ -23,6 +24,7 @@ import {
   WsConnections,
   WsSessionService,
   WsTicketService,
+  withWsAuth,
 } from '../../lib/index.js';
 import { resolveOptions } from '../../lib/core/options.js';
 import { WS_AUTH_ENGINE, WS_AUTH_OPTIONS } from '../../lib/nest/ws-auth.constants.js';
@@ -94,6 +96,8 @@ export interface TestAppParts {
   gateways: Type[];
   options?: Partial<WsAuthOptions> & WsAuthExtras;
   adapter?: WsAuthAdapterOptions;
+  /** An adapter of the application's own, to be guarded. */
+  ownAdapter?: (app: INestApplication) => WsAdapter;
   module?: ModuleMetadata;
   /** Keys and certificates of a server that speaks TLS. */
   https?: NestApplicationOptions['httpsOptions'];
@@ -144,7 +148,9 @@ export async function startApp(parts: TestAppParts): Promise<TestApp> {
     ? await NestFactory.create(module, parts.http, settings)
     : await NestFactory.create(module, settings);
   const servers = new Set<WebSocketServer>();
-  const adapter = new WsAuthAdapter(app, parts.adapter);
+  const adapter = parts.ownAdapter
+    ? withWsAuth(parts.ownAdapter(app), app)
+    : new WsAuthAdapter(app, parts.adapter);
   interpose(adapter, 'create', (create) => (port, options) => {
     const server = create(port, options);
     servers.add(server);

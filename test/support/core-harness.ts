@@ -192,6 +192,7 @@ export interface TokenFacts {
   jti?: string;
   sid?: string;
   issuedAt?: number;
+  authTime?: number;
   expiresAt?: number;
   narrowing?: VerifiedToken['narrowing'];
 }
@@ -218,6 +219,7 @@ export class FakeVerifier implements TokenVerifier {
       principal: Object.freeze({ id: user, roles, scopes }),
       narrowing: facts.narrowing,
       issuedAt: facts.issuedAt ?? this.#clock(),
+      authTime: facts.authTime,
       expiresAt: facts.expiresAt ?? this.#clock() + 3_600_000,
       issuer: ISSUER,
       tokenId: facts.jti,
@@ -251,6 +253,7 @@ export function gatewayPolicy(change: Partial<GatewayPolicy> = {}): GatewayPolic
     protocols: [],
     refuseBrowsersWith: 'http-status',
     roles: [],
+    scopes: [],
     ...change,
   };
 }
@@ -403,6 +406,7 @@ export function sessionOf(userHash: string, change: Partial<Session> = {}): Sess
     tenant: undefined,
     createdAt: 1_800_000_000_000,
     authenticatedAt: 1_800_000_000_000,
+    authTime: 1_800_000_000_000,
     absoluteEndsAt: 1_800_000_000_000 + 3_600_000,
     idleMs: 60_000,
     version: 1,
@@ -422,6 +426,7 @@ export function grantOf(change: Partial<Grant> = {}): Grant {
     narrowing: undefined,
     tokenHash: undefined,
     authenticatedAt: session?.authenticatedAt ?? 1_800_000_000_000,
+    authTime: session?.authTime ?? 1_800_000_000_000,
     expiresAt: 1_800_000_000_000 + 3_600_000,
     ...change,
   };
@@ -444,10 +449,14 @@ export function withAdmissions(
     sessions: stores.sessions,
     revocations: stores.revocations,
     throttle: stores.throttle,
+    notices: stores.notices,
+    anomalies: stores.anomalies,
+    breaker: stores.breaker,
     connections: {
       admit: (request) => onAdmit(request, () => connections.admit(request)),
       release: (connection) => connections.release(connection),
       countOf: (userHash) => connections.countOf(userHash),
+      list: (userHash) => connections.list(userHash),
       restore: (places) => connections.restore(places),
     },
     start: () => stores.start(),

@@ -43,6 +43,7 @@ export function verifiedToken(principalId: string): VerifiedToken {
     principal: Object.freeze({ id: principalId, roles: [], scopes: [] }),
     narrowing: undefined,
     issuedAt: now,
+    authTime: undefined,
     expiresAt: now + 600_000,
     issuer: 'https://issuer.example',
     tokenId: undefined,

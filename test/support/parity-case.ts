@@ -1,6 +1,7 @@
 import type { INestApplication, ModuleMetadata, Type } from '@nestjs/common';
 import { expect } from 'vitest';
 import type { MessageParser } from '../../lib/nest/message-dispatcher.js';
+import { eventually } from './eventually.js';
 import { type ParityApp, type Side, startSide } from './parity-app.js';
 import { ParityClient, type Sent, turns } from './parity-client.js';
 
@@ -64,6 +65,8 @@ export async function runSide(side: Side, parity: ParityCase): Promise<Outcome> 
     if (parity.drive) await parity.drive(client, { app, log, connect: app.connect });
     else client.send(...(parity.send ?? []));
     await client.until(parity.expect.length);
+    // Where nothing is answered, only the log tells that a handler is done.
+    await eventually(() => log.length >= (parity.log?.length ?? 0));
     await client.settled();
     await turns();
     return { received: comparable(client.received, parity), log: [...log] };

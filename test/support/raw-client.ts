@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 
 /** The key of RFC 6455 §1.3, whose accept value everybody knows. */
 export const SAMPLE_KEY = 'dGhlIHNhbXBsZSBub25jZQ==';
@@ -117,6 +118,14 @@ export class RawClient {
     const client = new RawClient(socket);
     await once(socket, 'connect');
     socket.setNoDelay();
+    return client;
+  }
+
+  /** Connects over loopback and TLS; whose certificate it is does not matter. */
+  static async connectTls(port: number): Promise<RawClient> {
+    const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false });
+    const client = new RawClient(socket);
+    await once(socket, 'secureConnect');
     return client;
   }
 

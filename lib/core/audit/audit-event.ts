@@ -6,6 +6,7 @@
 export type AuditEventName =
   | 'authn_login_success'
   | 'authn_login_fail'
+  | 'authn_login_fail_max'
   | 'authn_token_created'
   | 'authn_token_revoked'
   | 'authn_token_reuse'
@@ -21,9 +22,13 @@ export type AuditEventName =
   | 'session_expired'
   | 'session_logout'
   | 'session_use_after_expire'
-  | 'sys_refused';
+  | 'sys_refused'
+  | 'anomaly_detected'
+  | 'address_banned'
+  | 'address_unbanned';
 
-export type AuditOutcome = 'success' | 'refused' | 'closed';
+/** `reported`: it would have been refused, but `audit.reportOnly` says only to tell. */
+export type AuditOutcome = 'success' | 'refused' | 'closed' | 'reported';
 
 /** What a caller knows of an event; the audit log adds time and node, and turns ids into references. */
 export interface AuditRecord {
@@ -45,16 +50,31 @@ export interface AuditRecord {
   readonly principal?: string;
   readonly sessionId?: string;
   readonly ticketHash?: string;
+  /** Who a credential that failed claims to be of. */
+  readonly claim?: string;
+  /** What of the client's was compared and did not fit, where no other field says it. For `explain()`, and in no event. */
+  readonly received?: string;
   /** How many sockets it concerned. */
   readonly sockets?: number;
+  /** So many are behind it: failures that an anomaly rule has counted. In a line of the log, also {@link AuditEvent.since}. */
+  readonly count?: number;
+  /** What an anomaly rule did. */
+  readonly action?: string;
 }
 
 /** One line of the audit log. No field holds a credential, a session id, a message or a header. */
-export interface AuditEvent extends Omit<AuditRecord, 'sessionId' | 'ticketHash'> {
+export interface AuditEvent extends Omit<AuditRecord, 'sessionId' | 'ticketHash' | 'claim' | 'received'> {
   /** UTC, ISO 8601. */
   readonly ts: string;
   readonly node: string;
   /** A keyed hash of the session id: equal on all nodes, and of no other use. */
   readonly sessionRef?: string;
   readonly ticketRef?: string;
+  /** A keyed hash of who the credential claims to be of. */
+  readonly claimRef?: string;
+  /**
+   * This line stands for `count` refusals of one kind and address prefix, from then until `ts`; the first of them has a line
+   * of its own. UTC, ISO 8601.
+   */
+  readonly since?: string;
 }

@@ -1,82 +1,156 @@
 import type { KeyObject } from 'node:crypto';
+import { types } from 'node:util';
 import type { Clock } from '../clock.js';
 import { auditReference } from '../secret-keys.js';
 import type { AuditEvent, AuditRecord } from './audit-event.js';
-import { cutText } from './redaction.js';
+import { SinkQueue, type AuditSink } from './audit-sink.js';
+import { FloodFilter } from './flood-filter.js';
+import { safeText } from './redaction.js';
 
-/** Takes events. It must not block; what it throws or rejects with is caught and counted, and reaches nobody's request. */
-export type AuditSink = (event: AuditEvent) => void | Promise<void>;
+/** Hears of each event in the turn in which it happens. What it throws or rejects with is caught and counted. */
+export type AuditListener = (event: AuditEvent) => void | Promise<void>;
+
+/** A part of this library that learns from the log: it gets what nobody else may see. Must not throw. */
+export type AuditObserver = (record: AuditRecord, event: AuditEvent) => void;
+
+/** What the log is built from. */
+export interface AuditLogOptions {
+  readonly clock: Clock;
+  readonly node: string;
+  readonly referenceKey: KeyObject;
+  /** Bits of an IPv6 address that count as one client. @default 64 */
+  readonly ipv6Prefix?: number;
+  /** Called for each loss: the name of the sink, and how many events it has not got. */
+  readonly onDropped?: (name: string, count: number) => void;
+}
+
+/** How long the end of the process waits for sinks that have something to write. */
+const FLUSH_MS = 2_000;
 
 /** Where every admission, refusal and close is told, once. */
 export class AuditLog {
-  readonly #sinks = new Set<AuditSink>();
-  readonly #clock: Clock;
-  readonly #node: string;
-  readonly #referenceKey: KeyObject;
+  readonly #listeners = new Set<AuditListener>();
+  readonly #writers = new Set<AuditListener>();
+  readonly #observers: AuditObserver[] = [];
+  readonly #queues = new Map<AuditSink, SinkQueue>();
+  readonly #options: AuditLogOptions;
+  readonly #filter: FloodFilter;
+  readonly #droppedOf = new Map<string, number>();
   #dropped = 0;
 
-  constructor(options: { clock: Clock; node: string; referenceKey: KeyObject }) {
-    this.#clock = options.clock;
-    this.#node = options.node;
-    this.#referenceKey = options.referenceKey;
+  constructor(options: AuditLogOptions) {
+    this.#options = options;
+    this.#filter = new FloodFilter({
+      ipv6Prefix: options.ipv6Prefix ?? 64,
+      tell: (event) => this.#write(event),
+    });
   }
 
-  /** Adds a sink. @returns a function that takes it out again */
-  subscribe(sink: AuditSink): () => void {
-    this.#sinks.add(sink);
-    return () => this.#sinks.delete(sink);
+  /** Adds a listener of every single event. @returns a function that takes it out again */
+  subscribe(listener: AuditListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
-  /** Events that a sink threw on, or rejected. */
+  /** @internal Adds a part of this library that learns from every record. */
+  observe(observer: AuditObserver): void {
+    this.#observers.push(observer);
+  }
+
+  /** Adds a writer of lines, called at once: of a flood it gets the first, and counts. */
+  addWriter(writer: AuditListener): void {
+    this.#writers.add(writer);
+  }
+
+  /** Adds a sink behind a queue of its own: of a flood it gets the first, and counts. */
+  addSink(sink: AuditSink): void {
+    const onDropped = ({ name }: AuditSink, count: number): void => this.#countDropped(name, count);
+    this.#queues.set(sink, new SinkQueue({ sink, onDropped }));
+  }
+
+  /** Events that a listener or a sink has not got: it has failed, or its queue was full. */
   get dropped(): number {
     return this.#dropped;
   }
 
-  /** Tells every sink. Never throws. */
+  /** The same by the name of the sink; `listener` for everything else. */
+  get droppedOf(): ReadonlyMap<string, number> {
+    return this.#droppedOf;
+  }
+
+  /** Tells everybody. Never throws. */
   record(record: AuditRecord): void {
-    if (this.#sinks.size === 0) return;
     const event = this.#eventOf(record);
-    for (const sink of this.#sinks) {
-      try {
-        const pending = sink(event);
-        if (pending instanceof Promise) pending.catch(() => this.#countDropped());
-      } catch {
-        this.#countDropped();
-      }
-    }
+    for (const observer of this.#observers) observer(record, event);
+    for (const listener of this.#listeners) this.#call(listener, event);
+    if (this.#writers.size > 0 || this.#queues.size > 0) this.#filter.take(event);
+  }
+
+  /** Tells how many refusals were counted since the last time. */
+  sweep(): void {
+    this.#filter.sweep(this.#options.clock());
+  }
+
+  /** Tells what is left to tell, and waits a moment for the sinks. */
+  async close(): Promise<void> {
+    this.sweep();
+    await Promise.all([...this.#queues.values()].map((queue) => queue.flush(FLUSH_MS)));
   }
 
   /** The reference by which the log names this value. */
   referenceOf(value: string): string {
-    return auditReference(this.#referenceKey, value);
+    return auditReference(this.#options.referenceKey, value);
   }
 
-  #countDropped(): void {
-    this.#dropped += 1;
+  #write(event: AuditEvent): void {
+    for (const writer of this.#writers) this.#call(writer, event);
+    for (const queue of this.#queues.values()) queue.push(event);
+  }
+
+  #call(listener: AuditListener, event: AuditEvent): void {
+    try {
+      const pending = listener(event);
+      if (types.isPromise(pending)) pending.catch(() => this.#countDropped('listener', 1));
+    } catch {
+      this.#countDropped('listener', 1);
+    }
+  }
+
+  #countDropped(name: string, count: number): void {
+    this.#dropped += count;
+    this.#droppedOf.set(name, (this.#droppedOf.get(name) ?? 0) + count);
+    try {
+      this.#options.onDropped?.(name, count);
+    } catch {
+      // A logger that throws is most likely what has dropped the event.
+    }
   }
 
   /** Field by field: what is not named here cannot get into the log (requirement LG-02). */
   #eventOf(record: AuditRecord): AuditEvent {
-    const { sessionId, ticketHash } = record;
+    const { sessionId, ticketHash, claim } = record;
     return Object.freeze({
-      ts: new Date(this.#clock()).toISOString(),
+      ts: new Date(this.#options.clock()).toISOString(),
       event: record.event,
       outcome: record.outcome,
-      reasonCode: cutText(record.reasonCode),
+      reasonCode: safeText(record.reasonCode),
       ...(record.status === undefined ? {} : { status: record.status }),
       ...(record.closeCode === undefined ? {} : { closeCode: record.closeCode }),
-      node: this.#node,
+      node: this.#options.node,
       ...(record.connectionId === undefined ? {} : { connectionId: record.connectionId }),
       ...(record.correlationId === undefined ? {} : { correlationId: record.correlationId }),
-      ...(record.ip === undefined ? {} : { ip: cutText(record.ip) }),
+      ...(record.ip === undefined ? {} : { ip: safeText(record.ip) }),
       ...(record.ipSource === undefined ? {} : { ipSource: record.ipSource }),
-      ...(record.origin === undefined ? {} : { origin: cutText(record.origin) }),
-      ...(record.path === undefined ? {} : { path: cutText(record.path) }),
+      ...(record.origin === undefined ? {} : { origin: safeText(record.origin) }),
+      ...(record.path === undefined ? {} : { path: safeText(record.path) }),
       ...(record.method === undefined ? {} : { method: record.method }),
-      ...(record.principal === undefined ? {} : { principal: cutText(record.principal) }),
+      ...(record.principal === undefined ? {} : { principal: safeText(record.principal) }),
       ...(sessionId === undefined ? {} : { sessionRef: this.referenceOf(sessionId) }),
       ...(ticketHash === undefined ? {} : { ticketRef: this.referenceOf(ticketHash) }),
+      ...(claim === undefined ? {} : { claimRef: this.referenceOf(claim) }),
       ...(record.sockets === undefined ? {} : { sockets: record.sockets }),
+      ...(record.count === undefined ? {} : { count: record.count }),
+      ...(record.action === undefined ? {} : { action: record.action }),
     });
   }
 }

@@ -5,6 +5,7 @@ const EVENT_OF_REASON: ReadonlyMap<string, AuditEventName> = new Map([
   ['expired', 'session_expired'],
   ['replaced', 'excess_sessions_exceeded'],
   ['rate_limited', 'excess_rate_limit_exceeded'],
+  ['gateway_rights_lost', 'authz_fail'],
   ['message_structure', 'input_validation_fail'],
 ]);
 

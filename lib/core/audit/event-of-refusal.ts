@@ -5,6 +5,7 @@ const EVENT_OF_REASON: ReadonlyMap<string, AuditEventName> = new Map([
   ['ticket_replayed', 'authn_token_reuse'],
   ['session_unknown', 'session_use_after_expire'],
   ['client_left', 'connection_closed'],
+  ['too_many_failures', 'authn_login_fail_max'],
 ]);
 
 const EVENT_OF_REFUSAL: Readonly<Partial<Record<RefusalCode, AuditEventName>>> = {

@@ -30,8 +30,7 @@ export const CREDENTIAL_CHECKS: readonly DoctorCheck[] = [
   },
   {
     id: 'basic-plain',
-    severity: 'none',
-    elsewhere: 'warning',
+    severity: 'warning',
     title: 'Passwords come without TLS',
     rows: ['CR-04'],
     asvs: ['12.2.1'],
@@ -39,7 +38,7 @@ export const CREDENTIAL_CHECKS: readonly DoctorCheck[] = [
     find: ({ options, isTlsServer }) =>
       when(
         options.credentials.includes('basic') && isTlsServer === false && options.proxy.trusted.length === 0,
-        'credentials lists "basic", and the server speaks plain HTTP: passwords are taken from this machine only, and from elsewhere refused 403',
+        'credentials lists "basic", and the server speaks plain HTTP: a password is taken over loopback outside production, and refused 403 elsewhere',
       ),
   },
   {

@@ -49,6 +49,7 @@ export function toRefusal(error: unknown, attempt: HandshakeAttempt): HandshakeR
   if (error instanceof HandshakeRefused) return error;
   if (error instanceof TokenRejected) {
     attempt.hasPresented = true;
+    attempt.received = error.received;
     return unauthorized(attempt, `token_${error.reason}`);
   }
   const reason = error instanceof StoreUnavailable ? 'store_unavailable' : 'verifier_failed';

@@ -4,9 +4,6 @@ import type { CredentialReader } from './own-credentials.js';
 import { HandshakeRefused } from './refusal.js';
 import type { UpgradeRequest } from './upgrade-request.js';
 
-/** The subprotocol every client of this library may offer, and the only one chosen where the application has none. */
-export const WS_AUTH_PROTOCOL = 'ws-auth.v1';
-
 /** A ticket or a token, as presented: nothing about it is verified yet. */
 export type PresentedToken =
   { readonly kind: 'ticket'; readonly value: string } | { readonly kind: 'bearer'; readonly value: string };

@@ -109,6 +109,7 @@ export class CredentialVerifier {
     claim: string,
     verify: () => PrincipalAnswer,
   ): Promise<VerifiedBasis> {
+    attempt.claim = `${kind}:${claim}`;
     const guess = await this.#beginGuess(attempt, claim);
     if (guess.retryAfterMs > 0) {
       const { retryAfterMs } = guess;

@@ -2,7 +2,7 @@ import type { CredentialKind } from './credential-kind.js';
 import type { BrowserRefusal } from './handshake-options.js';
 import type { MissingOriginPolicy, OriginPolicy } from './origin-policy.js';
 
-/** What one path demands of a handshake: the module's defaults, narrowed by the gateways on it. */
+/** What one path demands of a handshake, and of its connections after it: the module's defaults, narrowed by its gateways. */
 export interface GatewayPolicy {
   readonly path: string;
   /** `public` gateways pass steps 1 to 9 and prove nothing. */
@@ -15,6 +15,8 @@ export interface GatewayPolicy {
   readonly refuseBrowsersWith: BrowserRefusal;
   /** Roles without which nobody connects. */
   readonly roles: readonly string[];
+  /** Scopes, likewise. */
+  readonly scopes: readonly string[];
 }
 
 /** Finds the policy of a path; the paths of one server. */
@@ -29,6 +31,7 @@ export function describePolicyDifference(a: GatewayPolicy, b: GatewayPolicy): st
   if (a.protocols.join() !== b.protocols.join()) return 'their protocols differ';
   if (a.refuseBrowsersWith !== b.refuseBrowsersWith) return 'their refuseBrowsersWith differs';
   if (!isSameSet(a.roles, b.roles)) return 'their @WsRoles differ';
+  if (!isSameSet(a.scopes, b.scopes)) return 'their @WsScopes differ';
   return null;
 }
 

@@ -1,6 +1,7 @@
 import type { AuditRecord } from '../audit/audit-event.js';
 import { newId } from '../identifiers.js';
 import type { Connection, Handshake } from '../connection.js';
+import type { HandshakeTrace } from '../metrics/handshake-trace.js';
 import type { ClientAddress } from './client-address.js';
 import type { GatewayPolicy } from './gateway-policy.js';
 import { HandshakeRefused, retryLater } from './refusal.js';
@@ -20,6 +21,8 @@ type AttemptFacts = Pick<
   | 'principal'
   | 'sessionId'
   | 'ticketHash'
+  | 'claim'
+  | 'received'
 >;
 
 /**
@@ -28,6 +31,8 @@ type AttemptFacts = Pick<
  */
 export class HandshakeAttempt {
   readonly correlationId = newId();
+  /** The trace that it is part of, where traces are recorded. */
+  trace: HandshakeTrace | undefined;
   address: ClientAddress | undefined;
   request: UpgradeRequest | undefined;
   gateway: GatewayPolicy | undefined;
@@ -38,6 +43,10 @@ export class HandshakeAttempt {
   principalId: string | undefined;
   sessionId: string | undefined;
   ticketHash: string | undefined;
+  /** Who a credential that can be guessed claims to be of. */
+  claim: string | undefined;
+  /** What was compared and did not fit, where the facts do not say it; for the operator. */
+  received: string | undefined;
   /** True once the Origin is known to be an allowed one: a browser on it may be told by a close code. */
   isFromAllowedOrigin = false;
   /** True for a fresh credential of a live connection, which may not become somebody else's. */
@@ -98,6 +107,8 @@ export class HandshakeAttempt {
       principal: this.principalId,
       sessionId: this.sessionId,
       ticketHash: this.ticketHash,
+      claim: this.claim,
+      received: this.received,
     };
   }
 

@@ -1,12 +1,13 @@
 import type { AuditLog } from '../audit/audit-log.js';
 import { eventOfClose, eventOfRefusal } from '../audit/event-of-refusal.js';
+import { labelOfReason } from '../audit/refusal-rules.js';
 import type { Clock } from '../clock.js';
 import { closeCodeIn } from '../close-code.js';
+import { missingRight } from '../authorization/authorization-rules.js';
 import type { Connection, Grant, Handshake } from '../connection.js';
 import { newId, sessionIdOf } from '../identifiers.js';
 import type { DeadlineWheel } from '../lifetime/deadline-wheel.js';
 import type { ResolvedOptions } from '../options.js';
-import { hasRoles } from '../principal.js';
 import type { Admitted } from '../session/connection-registry.js';
 import type { ConnectionService } from '../session/connection-service.js';
 import type { SessionCookie } from '../session/session-cookie.js';
@@ -24,7 +25,6 @@ import {
   isAmbientBasic,
   readCredential,
   stripCredentials,
-  WS_AUTH_PROTOCOL,
   type PresentedCredential,
   type PresentedToken,
   type ReaderSettings,
@@ -44,6 +44,7 @@ import { HostPolicy, isLoopbackHost } from './host-policy.js';
 import type { CredentialReader } from './own-credentials.js';
 import { HandshakeRefused, retryLater } from './refusal.js';
 import type { TokenVerifier } from './token-verifier.js';
+import { WS_AUTH_PROTOCOL } from './subprotocol.js';
 import { readUpgradeRequest, type RawUpgrade, type UpgradeRequest } from './upgrade-request.js';
 
 /** What was decided about a handshake that was not refused. */
@@ -67,6 +68,8 @@ export interface HandshakeAuthenticatorOptions {
   readonly wheel: DeadlineWheel;
   readonly userHashKey: KeyObject;
   readonly verifier: TokenVerifier | undefined;
+  /** How long an address prefix is still banned, in ms. @default nobody is */
+  readonly bans?: { remaining(prefix: string): number };
   /** Called once for each time that the store goes away. */
   readonly onStoreAway?: (error: unknown) => void;
 }
@@ -82,6 +85,7 @@ export class HandshakeAuthenticator {
   readonly #connections: ConnectionService;
   readonly #cookie: SessionCookie;
   readonly #audit: AuditLog;
+  readonly #bans: HandshakeAuthenticatorOptions['bans'];
   readonly #timer: AttemptTimer;
   readonly #credentials: CredentialVerifier;
   readonly #admission: Admission;
@@ -100,6 +104,7 @@ export class HandshakeAuthenticator {
     this.#connections = parts.connections;
     this.#cookie = parts.cookie;
     this.#audit = parts.audit;
+    this.#bans = parts.bans;
     this.#addresses = new ClientAddressReader(options.proxy);
     this.#hosts = new HostPolicy(options.hosts);
     this.#connectRate = new ConnectRate({
@@ -152,6 +157,11 @@ export class HandshakeAuthenticator {
     this.#state = state;
   }
 
+  /** Why it takes no handshakes, or `undefined` while it does. */
+  get state(): NodeState {
+    return this.#state;
+  }
+
   /** Handshakes in progress, and sockets that wait for their first message. */
   get counts(): { readonly pending: number; readonly waiting: number } {
     return { pending: this.#pending.total, waiting: this.#waiting.total };
@@ -172,10 +182,11 @@ export class HandshakeAuthenticator {
       this.#refuseUnlessRunning();
       this.#takePendingPlace(attempt, raw);
       const request = (attempt.request = readUpgradeRequest(raw, this.#options.handshake.maxHeaders));
-      this.#checkHost(request, raw);
+      this.#checkHost(attempt, request, raw);
       const gateway = (attempt.gateway = this.#findGateway(request, lookup));
       this.#checkTransport(attempt, raw);
       this.#checkOrigin(attempt, request, gateway, raw);
+      this.#checkBan(attempt);
       this.#connectRate.check(attempt);
       attempt.handshake = this.#describe(attempt, request, gateway, raw);
       if (gateway.access === 'public') return await this.#acceptPublic(attempt);
@@ -225,7 +236,8 @@ export class HandshakeAuthenticator {
       // A connection of a session stays in it: otherwise a later logout would not find it.
       const isSameSession = !attempt.sessionId || grant.session?.id === attempt.sessionId;
       if (grant.principal.id !== connection.principal.id || !isSameSession) throw identitySwitch();
-      if (!hasRoles(grant.principal, gateway.roles)) throw new HandshakeRefused('forbidden', 'gateway_roles');
+      const missing = missingRight(grant.principal, gateway);
+      if (missing) throw new HandshakeRefused('forbidden', `gateway_${missing}`);
       this.#connections.renew(connection, grant, admitted.logTail, admitted.session?.remainingMs);
       this.#auditSuccess(attempt, connection, 'refreshed');
     } catch (error) {
@@ -258,6 +270,7 @@ export class HandshakeAuthenticator {
    * @param closeCode the code of the project's table, for a browser that is told by a close code
    */
   auditRefusal(attempt: HandshakeAttempt, refusal: HandshakeRefused, closeCode?: number): void {
+    this.#endTrace(attempt, 'refused', refusal.reason, closeCode ?? refusal.status);
     this.#audit.record({
       ...attempt.facts,
       event: eventOfRefusal(refusal.refusal, refusal.reason),
@@ -273,6 +286,7 @@ export class HandshakeAuthenticator {
    * @param closeCode the code of the project's table
    */
   auditClose(attempt: HandshakeAttempt, closeCode: number, reason: string): void {
+    this.#endTrace(attempt, 'refused', reason, closeCode);
     this.#audit.record({
       ...attempt.facts,
       event: eventOfClose(closeCode, reason),
@@ -307,8 +321,9 @@ export class HandshakeAuthenticator {
     attempt.holds(place);
   }
 
-  #checkHost(request: UpgradeRequest, raw: RawUpgrade): void {
+  #checkHost(attempt: HandshakeAttempt, request: UpgradeRequest, raw: RawUpgrade): void {
     if (!this.#hosts.allows(request.host, raw.boundToLoopback)) {
+      attempt.received = request.host.name;
       throw new HandshakeRefused('host_not_allowed', 'host_not_allowed');
     }
   }
@@ -334,9 +349,11 @@ export class HandshakeAuthenticator {
   ): void {
     const { origin } = request;
     if (origin !== undefined) {
-      if (!gateway.origins.allows(origin))
-        throw new HandshakeRefused('origin_not_allowed', 'origin_not_allowed');
-      attempt.isFromAllowedOrigin = true;
+      attempt.isFromAllowedOrigin = gateway.origins.allows(origin);
+      if (attempt.isFromAllowedOrigin) return;
+      const refusal = new HandshakeRefused('origin_not_allowed', 'origin_not_allowed');
+      if (!this.#mayReportOrigin(request, gateway, raw)) throw refusal;
+      this.#auditReported(attempt, refusal);
       return;
     }
     if (gateway.missingOrigin === 'refuse')
@@ -350,6 +367,19 @@ export class HandshakeAuthenticator {
     if (raw.certificate && gateway.credentials.has('client-certificate')) return;
     if (this.#options.readers.some(({ kind, ambient }) => !ambient && gateway.credentials.has(kind))) return;
     throw new HandshakeRefused('origin_not_allowed', 'origin_missing');
+  }
+
+  /** Never where a browser may have sent anything by itself: that would be what the Origin check is for. */
+  #mayReportOrigin(request: UpgradeRequest, gateway: GatewayPolicy, raw: RawUpgrade): boolean {
+    const { audit, readers } = this.#options;
+    if (!audit.reportOnly.includes('origin') || gateway.access === 'public') return false;
+    if (request.cookie !== undefined || isAmbientBasic(request) || raw.certificate) return false;
+    return !readers.some(({ kind, ambient }) => ambient && gateway.credentials.has(kind));
+  }
+
+  #checkBan(attempt: HandshakeAttempt): void {
+    const retryAfterMs = this.#bans?.remaining(attempt.address!.prefix) ?? 0;
+    if (retryAfterMs > 0) throw new HandshakeRefused('rate_limited', 'banned', { retryAfterMs });
   }
 
   #describe(
@@ -512,21 +542,40 @@ export class HandshakeAuthenticator {
       grant,
       admitted.logTail,
       admitted.session?.remainingMs,
+      attempt.gateway,
     );
     if (!connection.isOpen) throw unauthorized(attempt, connection.ending?.reason ?? 'revoked');
-    if (!hasRoles(connection.principal, attempt.gateway!.roles)) {
+    const missing = missingRight(connection.principal, attempt.gateway!);
+    if (missing) {
       this.#connections.withdraw(connection);
-      throw new HandshakeRefused('forbidden', 'gateway_roles');
+      throw new HandshakeRefused('forbidden', `gateway_${missing}`);
     }
     this.#auditSuccess(attempt, connection, 'admitted');
     return connection;
+  }
+
+  #auditReported(attempt: HandshakeAttempt, { refusal, reason }: HandshakeRefused): void {
+    const event = eventOfRefusal(refusal, reason);
+    this.#audit.record({ ...attempt.facts, event, outcome: 'reported', reasonCode: reason });
   }
 
   #auditIgnored(attempt: HandshakeAttempt, reasonCode: string): void {
     this.#audit.record({ ...attempt.facts, event: 'authn_login_fail', outcome: 'refused', reasonCode });
   }
 
+  /** @param code an HTTP status or a close code */
+  #endTrace(attempt: HandshakeAttempt, outcome: 'success' | 'refused', reason: string, code: number): void {
+    attempt.trace?.end({
+      outcome,
+      reason: outcome === 'success' ? reason : labelOfReason(reason),
+      ...(code < 600 ? { status: code } : { closeCode: code }),
+      path: attempt.gateway?.path,
+      method: attempt.method,
+    });
+  }
+
   #auditSuccess(attempt: HandshakeAttempt, connection: Connection | undefined, reasonCode: string): void {
+    this.#endTrace(attempt, 'success', reasonCode, 101);
     this.#audit.record({
       ...attempt.facts,
       event: 'authn_login_success',

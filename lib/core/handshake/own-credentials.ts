@@ -99,7 +99,7 @@ export function resolveReaders(given: unknown, problems: OptionProblems): readon
     const place = `option "readers[${index}]"`;
     if (typeof kind !== 'string' || !KIND.test(kind))
       problems.report(`${place} needs a "kind" of 1 to 32 small letters, digits and hyphens`);
-    else if (kinds.has(kind)) problems.report(`${place}: the kind "${kind}" is taken`);
+    else if (kinds.has(kind)) problems.report(`${place}: the kind "${kind}" is taken, choose another`);
     else kinds.add(kind);
     if (typeof read !== 'function' || typeof verify !== 'function')
       problems.report(`${place} needs the functions "read" and "verify"`);
@@ -110,5 +110,6 @@ export function resolveReaders(given: unknown, problems: OptionProblems): readon
     if (parameters !== undefined && !isNames)
       problems.report(`${place}: "parameters" must be a list of names`);
   }
-  return given as CredentialReader[];
+  // What is none was reported.
+  return given.filter((reader) => typeof reader === 'object' && reader !== null) as CredentialReader[];
 }

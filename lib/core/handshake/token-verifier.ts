@@ -1,5 +1,7 @@
+import { types } from 'node:util';
 import { TokenRejected } from '../errors.js';
 import { isSessionId } from '../identifiers.js';
+import { describeType } from '../option-rules.js';
 import { createPrincipal, type Narrowing, type Principal, type PrincipalInit } from '../principal.js';
 import { normalTokenType } from './jwt-options.js';
 
@@ -10,6 +12,8 @@ export interface VerifiedToken {
   readonly narrowing: Narrowing | undefined;
   /** Unix ms: `iat`. */
   readonly issuedAt: number;
+  /** Unix ms: `auth_time`, where the issuer says when the user authenticated; never later than `iat`. */
+  readonly authTime: number | undefined;
   /** Unix ms: `exp` and the tolerance. */
   readonly expiresAt: number;
   readonly issuer: string;
@@ -58,11 +62,13 @@ export function readVerifiedToken(
 ): VerifiedToken {
   if (header.crit !== undefined) throw new TokenRejected('crit_header');
   if (typeof header.typ !== 'string' || !rules.types.includes(normalTokenType(header.typ))) {
-    throw new TokenRejected('token_type');
+    throw new TokenRejected('token_type', describeClaim(header.typ));
   }
   if (typeof claims.iss !== 'string' || !rules.issuers.includes(claims.iss))
-    throw new TokenRejected('issuer');
-  if (!namesAudience(claims.aud, rules.audiences)) throw new TokenRejected('audience');
+    throw new TokenRejected('issuer', describeClaim(claims.iss));
+  if (!namesAudience(claims.aud, rules.audiences)) {
+    throw new TokenRejected('audience', describeClaim(claims.aud));
+  }
   const { issuedAt, expiresAt } = readTimes(claims, rules, now);
   if (
     claims.jti !== undefined &&
@@ -79,6 +85,7 @@ export function readVerifiedToken(
     principal,
     narrowing: sessionId ? { roles: init.roles, scopes: init.scopes } : undefined,
     issuedAt,
+    authTime: readAuthTime(claims, issuedAt),
     expiresAt,
     issuer: claims.iss,
     tokenId: claims.jti as string | undefined,
@@ -100,8 +107,21 @@ function readTimes(claims: Claims, rules: ClaimRules, now: number): { issuedAt: 
   return { issuedAt: iat * 1_000, expiresAt: (exp + tolerance) * 1_000 };
 }
 
+/** OpenID Connect Core §2, RFC 9470 §6.1. */
+function readAuthTime({ auth_time: authTime }: Claims, issuedAt: number): number | undefined {
+  if (authTime === undefined) return undefined;
+  if (!isTime(authTime)) throw new TokenRejected('auth_time');
+  return Math.min(authTime * 1_000, issuedAt);
+}
+
 function isTime(value: unknown): value is number {
   return typeof value === 'number' && Number.isFinite(value) && value >= 0 && value < 1e11;
+}
+
+/** A claim for the operator: texts and lists of texts, and of everything else its type. */
+function describeClaim(claim: unknown): string {
+  const parts: unknown[] = Array.isArray(claim) ? claim.slice(0, 8) : [claim];
+  return parts.map((part) => (typeof part === 'string' ? part.slice(0, 256) : describeType(part))).join(', ');
 }
 
 function namesAudience(claim: unknown, accepted: readonly string[]): boolean {
@@ -128,8 +148,10 @@ function callPrincipal(map: NonNullable<ClaimRules['principal']>, claims: Claims
   } catch (error) {
     throw error instanceof TokenRejected ? error : new TokenRejected('principal_mapping_failed');
   }
-  if (init instanceof Promise) init.catch(() => {});
-  if (typeof init !== 'object' || init === null || init instanceof Promise)
+  if (types.isPromise(init)) {
+    init.catch(() => {});
     throw new TokenRejected('principal');
+  }
+  if (typeof init !== 'object' || init === null) throw new TokenRejected('principal');
   return init as PrincipalInit;
 }

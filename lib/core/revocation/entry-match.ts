@@ -2,7 +2,7 @@ import type { Connection } from '../connection.js';
 import type { RevocationEntry } from './revocation-log.js';
 
 /** True when a log entry concerns this connection. */
-export function entryConcerns(entry: RevocationEntry, connection: Connection): boolean {
+export function entryConcerns(entry: RevocationEntry, connection: Pick<Connection, 'id' | 'grant'>): boolean {
   const { order } = entry;
   const { userHash, session, tokenHash } = connection.grant;
   switch (order.kind) {
@@ -31,8 +31,8 @@ export function entryConcerns(entry: RevocationEntry, connection: Connection): b
   }
 }
 
-function isBeforeCut(entry: RevocationEntry, connection: Connection): boolean {
-  const { authenticatedAt } = connection.grant;
+function isBeforeCut(entry: RevocationEntry, { grant }: Pick<Connection, 'grant'>): boolean {
+  const { authenticatedAt } = grant;
   if (entry.cut === undefined) return false;
   return entry.cutInclusive ? authenticatedAt <= entry.cut : authenticatedAt < entry.cut;
 }

@@ -29,6 +29,8 @@ export type RevocationOrder =
       readonly userHash: string;
       readonly sessionId: string;
       readonly newSessionId: string;
+      /** The user has just authenticated again: the cut of the entry says when. */
+      readonly reauthenticated?: boolean;
     }
   /** One connection must make room for a newer one. */
   | {
@@ -53,7 +55,7 @@ export interface RevocationEntry {
   readonly order: RevocationOrder;
   /**
    * Unix ms: credentials from before it are dead. Of `user` and `everyone` orders; of `rights` the time until which
-   * sessions were created that it concerns.
+   * sessions were created that it concerns; of `rotate` the time of the new authentication, where there was one.
    */
   readonly cut: number | undefined;
   /** Credentials of the very millisecond of the cut are dead too. */

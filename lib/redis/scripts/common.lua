@@ -22,9 +22,10 @@ local function readCuts(userCutKey, everyoneCutKey)
   return math.max(sessions, everyone), math.max(credentials, everyone)
 end
 
--- The fields of a session and the milliseconds left to it, or nothing when it has ended or was overtaken by a cut.
+-- The fields of a session and the milliseconds left to it, or nothing when it has ended or was overtaken by a cut. One that
+-- was never used since was used when it was created.
 local function readSession(key, cut)
-  local session = redis.call('HMGET', key, 'u', 'c', 'e', 'x', 'i', 'r', 'o', 't', 'v', 'd')
+  local session = redis.call('HMGET', key, 'u', 'c', 'e', 'x', 'i', 'r', 'o', 't', 'v', 'd', 'l', 'a')
   if not session[1] then return nil end
   if tonumber(session[3]) < cut then
     redis.call('DEL', key)
@@ -32,12 +33,16 @@ local function readSession(key, cut)
   end
   local left = redis.call('PTTL', key)
   if left <= 0 then return nil end
+  session[11] = session[11] or session[2]
+  session[12] = session[12] or session[2]
   return session, left
 end
 
 -- Restarts the idle time, never past the absolute end. Answers the milliseconds left. PEXPIRE cannot bring a key back.
 local function touchSession(key, session, now)
   local left = math.min(tonumber(session[5]), tonumber(session[4]) - now)
+  session[11] = text(now)
+  redis.call('HSET', key, 'l', session[11])
   redis.call('PEXPIRE', key, left)
   return left
 end

@@ -10,7 +10,7 @@
 --      everyone: 12 issued before (0: now)
 --      token:    12 token hash   13 ms to remember it
 --      rights:   12 session or ''   13 roles or ''   14 scopes or ''   15 of sessions created until (0: now)
---      rotate:   12 id   13 new id
+--      rotate:   12 id   13 new id   14 '1' when the user has just authenticated again
 -- out  {'done', id, previous (id|nonce), cut, inclusive, sessions, nodes...} | {'late', now}
 -- @include common
 local now = readNow()
@@ -92,7 +92,11 @@ elseif kind == 'rotate' then
   local session, left = readSession(old, current)
   if session then
     redis.call('HSET', new, 'u', session[1], 'c', session[2], 'e', session[3], 'x', session[4], 'i', session[5],
-      'r', session[6], 'o', session[7], 't', session[8], 'v', session[9], 'd', session[10])
+      'r', session[6], 'o', session[7], 't', session[8], 'v', session[9], 'd', session[10], 'l', session[11], 'a', session[12])
+    if ARGV[14] == '1' then
+      cut = text(now)
+      redis.call('HSET', new, 'e', cut, 'a', cut)
+    end
     redis.call('PEXPIRE', new, left)
     redis.call('DEL', old)
     local score = redis.call('ZSCORE', KEYS[5], ARGV[12]) or now

@@ -20,7 +20,7 @@ if live >= tonumber(ARGV[10]) then return {'too_many'} end
 
 local idle, absolute = tonumber(ARGV[7]), tonumber(ARGV[8])
 redis.call('HSET', KEYS[1], 'u', ARGV[2], 'c', text(now), 'e', text(authenticatedAt), 'x', text(now + absolute),
-  'i', ARGV[7], 'r', ARGV[3], 'o', ARGV[4], 't', ARGV[5], 'v', '1', 'd', ARGV[6])
+  'i', ARGV[7], 'r', ARGV[3], 'o', ARGV[4], 't', ARGV[5], 'v', '1', 'd', ARGV[6], 'a', text(authenticatedAt))
 redis.call('PEXPIRE', KEYS[1], math.min(idle, absolute))
 redis.call('ZADD', KEYS[2], now, ARGV[1])
 if redis.call('PTTL', KEYS[2]) < absolute then redis.call('PEXPIRE', KEYS[2], absolute) end

@@ -19,7 +19,7 @@ local function ticketMismatch(ticket, userHash, presented)
 end
 
 local function spendTicket(key, prefix, hash, userHash, run, presented, now)
-  local ticket = redis.call('HMGET', key, 'us', 'og', 'pa', 'rc', 'si', 'pr', 'na', 'au', 'th', 'tx', 'se', 'x', 'sp', 'ru', 'uh', 'lx')
+  local ticket = redis.call('HMGET', key, 'us', 'og', 'pa', 'rc', 'si', 'pr', 'na', 'au', 'th', 'tx', 'se', 'x', 'sp', 'ru', 'uh', 'lx', 'at')
   if not ticket[1] or ticket[15] ~= userHash then return 'unknown' end
   if ticket[13] then return 'replayed' end
   -- Written by a server that was another then: after a failover nobody can tell whether it was spent there.

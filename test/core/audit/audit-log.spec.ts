@@ -7,6 +7,14 @@ import { auditReference } from '../../../lib/core/secret-keys.js';
 import { fakeClock } from '../../support/fake-clock.js';
 
 const referenceKey = createSecretKey(Buffer.alloc(32, 1));
+const refused: AuditRecord = {
+  event: 'malicious_csrf',
+  outcome: 'refused',
+  reasonCode: 'origin_not_allowed',
+  status: 403,
+  ip: '203.0.113.9',
+  origin: 'https://evil.example',
+};
 const least: AuditRecord = { event: 'authn_login_success', outcome: 'success', reasonCode: 'admitted' };
 
 /** A log, and what its sink was told. */
@@ -56,15 +64,20 @@ describe('AuditLog', () => {
         principal: 'alice',
         sessionId: 'session-id',
         ticketHash: 'ticket-hash',
+        claim: 'root',
+        received: 'in no event',
         sockets: 0,
+        count: 3,
+        action: 'none',
       };
-      const { sessionId, ticketHash, ...rest } = record;
+      const { sessionId, ticketHash, claim, received: _, ...rest } = record;
       expect(eventOf(record)).toStrictEqual({
         ...rest,
         ts: '2027-01-15T08:00:00.000Z',
         node: 'node-1',
         sessionRef: auditReference(referenceKey, sessionId),
         ticketRef: auditReference(referenceKey, ticketHash),
+        claimRef: auditReference(referenceKey, claim),
       });
     });
 
@@ -73,6 +86,7 @@ describe('AuditLog', () => {
         ...least,
         sessionId: 'canary-session',
         ticketHash: 'canary-ticket',
+        claim: 'canary-claim',
         authorization: 'canary',
         cookie: 'canary',
         headers: { cookie: 'canary' },
@@ -135,7 +149,7 @@ describe('AuditLog', () => {
     });
   });
 
-  describe('sinks', () => {
+  describe('listeners', () => {
     it('are told in their order, until they are taken out', () => {
       const { log, events, unsubscribe } = openLog();
       const order: string[] = [];
@@ -161,6 +175,7 @@ describe('AuditLog', () => {
       expect(() => log.record(least)).not.toThrow();
       expect(heard).toHaveLength(1);
       expect(log.dropped).toBe(1);
+      expect(log.droppedOf).toEqual(new Map([['listener', 1]]));
     });
 
     it('that reject are counted, and end no process', async () => {
@@ -173,8 +188,85 @@ describe('AuditLog', () => {
       expect(log.dropped).toBe(1);
     });
 
+    it('hear of every refusal of a flood', () => {
+      const { log, events } = openLog();
+      for (let times = 0; times < 100; times += 1) log.record(refused);
+      expect(events).toHaveLength(100);
+    });
+
     it('are not needed', () => {
       expect(() => new AuditLog({ clock: fakeClock(), node: 'n', referenceKey }).record(least)).not.toThrow();
+    });
+  });
+
+  describe('writers', () => {
+    it('get the first of a flood at once, and its number with the sweep (LG-05)', () => {
+      const { clock, log } = openLog();
+      const written: AuditEvent[] = [];
+      log.addWriter((event) => {
+        written.push(event);
+      });
+      for (let times = 0; times < 100; times += 1) log.record({ ...refused, correlationId: `id-${times}` });
+      expect(written.map(({ correlationId }) => correlationId)).toEqual(['id-0']);
+      clock.advance(10_000);
+      log.sweep();
+      expect(written[1]).toStrictEqual({
+        ts: '2027-01-15T08:00:10.000Z',
+        event: 'malicious_csrf',
+        outcome: 'refused',
+        reasonCode: 'origin_not_allowed',
+        status: 403,
+        node: 'node-1',
+        ip: '203.0.113.9',
+        count: 99,
+        since: '2027-01-15T08:00:00.000Z',
+      });
+    });
+
+    it('that throw end nothing, not even when whoever is told of it throws too', () => {
+      const failing = (): never => {
+        throw new Error('closed');
+      };
+      const log = new AuditLog({ clock: fakeClock(), node: 'n', referenceKey, onDropped: failing });
+      log.addWriter(failing);
+      expect(() => log.record(least)).not.toThrow();
+      expect(log.dropped).toBe(1);
+    });
+  });
+
+  describe('sinks', () => {
+    it('get what was told before the end, and its counts (LG-05)', async () => {
+      const { log } = openLog();
+      const written: AuditEvent[] = [];
+      log.addSink({ name: 'list', write: (events) => void written.push(...events) });
+      log.record(least);
+      for (let times = 0; times < 3; times += 1) log.record(refused);
+      expect(written).toEqual([]);
+      await log.close();
+      expect(written.map(({ outcome, count }) => [outcome, count])).toEqual([
+        ['success', undefined],
+        ['refused', undefined],
+        ['refused', 2],
+      ]);
+    });
+
+    it('that fail are counted by their name, and keep nobody else from hearing (LG-05)', async () => {
+      const told: [string, number][] = [];
+      const log = new AuditLog({
+        clock: fakeClock(),
+        node: 'n',
+        referenceKey,
+        onDropped: (name, count) => void told.push([name, count]),
+      });
+      const written: AuditEvent[] = [];
+      log.addSink({ name: 'broken', write: () => Promise.reject(new Error('disk full')) });
+      log.addSink({ name: 'good', write: (events) => void written.push(...events) });
+      log.record(least);
+      log.record(least);
+      await log.close();
+      expect(written).toHaveLength(2);
+      expect(told).toEqual([['broken', 2]]);
+      expect(log.droppedOf.get('broken')).toBe(2);
     });
   });
 

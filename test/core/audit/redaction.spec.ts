@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { cutText, toLogLine } from '../../../lib/core/audit/redaction.js';
+import { cutText, toLogLine, safeText } from '../../../lib/core/audit/redaction.js';
 
 /** What ends a line, hides one, or turns the direction of text around. */
 const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/;
@@ -14,6 +14,53 @@ describe('cutText', () => {
   it('cuts what is longer, and shows that it did (LG-03)', () => {
     expect(cutText('a'.repeat(257))).toBe(`${'a'.repeat(256)}…`);
     expect(cutText('a'.repeat(15_360))).toHaveLength(257);
+  });
+});
+
+describe('safeText', () => {
+  const secret = 'c'.repeat(43);
+
+  it.each([
+    ['a ticket', `/ws/wst_${'a'.repeat(16)}.${secret}`, '/ws/[redacted]'],
+    ['a ticket in a word', `xwst_${'a'.repeat(16)}.${secret}`, 'x[redacted]'],
+    ['a session token', `sid=${'a'.repeat(16)}.${secret}`, 'sid=[redacted]'],
+    ['a JWT', `https://eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.${secret}`, 'https://[redacted]'],
+    ['a JWT without signature', 'eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.', '[redacted]'],
+    [
+      'what the cut would leave of one',
+      `${'x'.repeat(200)} wst_${'a'.repeat(300)}`,
+      `${'x'.repeat(200)} [redacted]`,
+    ],
+  ])('redacts %s (LG-02)', (_, text, safe) => {
+    expect(safeText(text)).toBe(safe);
+  });
+
+  it('leaves a session id, which opens nothing, and ordinary words', () => {
+    for (const text of [
+      `${'a'.repeat(16)}.${'b'.repeat(22)}`,
+      'https://app.example',
+      '/rooms/eyJ',
+      'wst_short',
+    ])
+      expect(safeText(text)).toBe(text);
+  });
+
+  it('is on one line in a log of any format (LG-03)', () => {
+    expect(safeText('a\r\nFAKE\u0085\u2028\u202eb\u0000')).toBe(
+      'a\\u000d\\u000aFAKE\\u0085\\u2028\\u202eb\\u0000',
+    );
+  });
+
+  it('takes no longer for what is made to take long', () => {
+    const started = performance.now();
+    for (const text of [
+      'eyJ'.repeat(50_000),
+      'wst_'.repeat(50_000),
+      'a'.repeat(200_000),
+      'a.'.repeat(100_000),
+    ])
+      safeText(text);
+    expect(performance.now() - started).toBeLessThan(200);
   });
 });
 

@@ -12,6 +12,7 @@ function policy(change: Partial<GatewayPolicy> = {}): GatewayPolicy {
     protocols: ['app.v1'],
     refuseBrowsersWith: 'close-code',
     roles: ['user', 'editor'],
+    scopes: ['read'],
     ...change,
   };
 }
@@ -39,6 +40,7 @@ describe('describePolicyDifference', () => {
     ['protocols', { protocols: ['app.v2'] }, 'their protocols differ'],
     ['refuseBrowsersWith', { refuseBrowsersWith: 'http-status' }, 'their refuseBrowsersWith differs'],
     ['roles', { roles: ['user'] }, 'their @WsRoles differ'],
+    ['scopes', { scopes: ['write'] }, 'their @WsScopes differ'],
     ['other roles', { roles: ['user', 'admin'] }, 'their @WsRoles differ'],
   ] as [string, Partial<GatewayPolicy>, string][])(
     'tells that %s differ, from either side',

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { VerifiedBasis } from '../../../lib/core/handshake/credential-verifier.js';
-import { grantOf } from '../../../lib/core/handshake/grant-of.js';
+import { authTimeOf, grantOf } from '../../../lib/core/handshake/grant-of.js';
 import type { VerifiedToken } from '../../../lib/core/handshake/token-verifier.js';
 import type { Admitted } from '../../../lib/core/session/connection-registry.js';
 import type { TicketRecord } from '../../../lib/core/ticket/ticket-store.js';
@@ -57,11 +57,36 @@ describe('grantOf', () => {
   });
 
   it('of a session has the time of its login, and ends with whatever ends first', () => {
-    const session = { ...sessionOf(USER, { authenticatedAt: 7, absoluteEndsAt: 3_000 }), remainingMs: 1 };
+    const session = {
+      ...sessionOf(USER, { authenticatedAt: 7, absoluteEndsAt: 3_000 }),
+      lastUsedAt: 7,
+      remainingMs: 1,
+    };
     expect(grantOf(admitted({ session, ticket }), byTicket, 'ticket')).toMatchObject({
       session: { id: session.id },
       authenticatedAt: 7,
       expiresAt: 3_000,
     });
+  });
+});
+
+describe('authTimeOf', () => {
+  const session = sessionOf(USER, { authTime: 100 });
+  const tokenOf = (authTime: number | undefined) => ({ issuedAt: 500, authTime }) as VerifiedToken;
+
+  it('of a session is its own, or a later one of the credential; never the issue of a token', () => {
+    expect(authTimeOf({ session })).toBe(100);
+    expect(authTimeOf({ session, token: tokenOf(undefined) })).toBe(100);
+    expect(authTimeOf({ session, token: tokenOf(50) })).toBe(100);
+    expect(authTimeOf({ session, token: tokenOf(300) })).toBe(300);
+    expect(authTimeOf({ session, ticket: { ...ticket, authTime: 200 } })).toBe(200);
+  });
+
+  it('without a session is that of the ticket, the token or the proof, and 0 where nobody knows', () => {
+    expect(authTimeOf({ token: tokenOf(50) })).toBe(50);
+    expect(authTimeOf({ token: tokenOf(undefined) })).toBe(500);
+    expect(authTimeOf({ ticket: { ...ticket, authTime: 0 }, provedAt: 900 })).toBe(0);
+    expect(authTimeOf({ provedAt: 900 })).toBe(900);
+    expect(authTimeOf({})).toBe(0);
   });
 });

@@ -59,6 +59,14 @@ function reasonFor(change: Change): string | null {
 }
 
 describe('readVerifiedToken', () => {
+  it('reads when the user has authenticated, which is not after the token was made', () => {
+    expect(read().authTime).toBeUndefined();
+    expect(read({ claims: { auth_time: SECONDS - 3_000 } }).authTime).toBe(NOW - 3_000_000);
+    expect(read({ claims: { auth_time: SECONDS + 100_000 } }).authTime).toBe(NOW - 60_000);
+    for (const authTime of ['yesterday', -1, NaN, null, NOW * 1_000])
+      expect(reasonFor({ claims: { auth_time: authTime } })).toBe('auth_time');
+  });
+
   it('reads a good token', () => {
     expect(read({ claims: { jti: 'id-1', roles: ['user'], scope: 'read write' } })).toEqual({
       principal: { id: 'alice', roles: ['user'], scopes: ['read', 'write'] },

@@ -24,6 +24,7 @@ describe('VerifiedTokenCache', () => {
       principal: createPrincipal({ id: token })!,
       narrowing: undefined,
       issuedAt: clock(),
+      authTime: undefined,
       expiresAt: clock() + expiresInMs,
       issuer: 'issuer',
       tokenId: undefined,

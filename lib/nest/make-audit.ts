@@ -1,0 +1,79 @@
+import type { KeyObject } from 'node:crypto';
+import type { Logger } from '@nestjs/common';
+import { AuditLog } from '../core/audit/audit-log.js';
+import { ExplanationBook } from '../core/audit/explanation-book.js';
+import { ExplanationService } from '../core/audit/explanation-service.js';
+import { expectedBy } from '../core/audit/expected-by.js';
+import { FLOOD_WINDOW_MS } from '../core/audit/flood-filter.js';
+import { toLogLine } from '../core/audit/redaction.js';
+import type { Clock } from '../core/clock.js';
+import type { GatewayPolicy } from '../core/handshake/gateway-policy.js';
+import type { NodeMetrics } from '../core/metrics/node-metrics.js';
+import type { NoticeBoard } from '../core/notice-board.js';
+import type { ResolvedOptions } from '../core/options.js';
+
+/** What the audit of an engine is built from. */
+export interface AuditParts {
+  readonly options: ResolvedOptions;
+  readonly clock: Clock;
+  readonly monotonic: Clock;
+  readonly node: string;
+  readonly referenceKey: KeyObject;
+  readonly notices: NoticeBoard;
+  readonly metrics: NodeMetrics;
+  readonly logger: Logger;
+  /** The policies on a path: one for each port. */
+  readonly policiesOf: (path: string | undefined) => readonly GatewayPolicy[];
+}
+
+/** The audit log with what learns from it. */
+export interface Audit {
+  readonly audit: AuditLog;
+  readonly explanations: ExplanationService;
+  /** To be called every {@link FLOOD_WINDOW_MS}. */
+  sweep(): void;
+}
+
+/** Builds the audit log with its writers and sinks, and what remembers and counts what it is told. */
+export function makeAudit(parts: AuditParts): Audit {
+  const { options, clock, node, notices, metrics, logger } = parts;
+  const audit: AuditLog = new AuditLog({
+    clock,
+    node,
+    referenceKey: parts.referenceKey,
+    ipv6Prefix: options.proxy.ipv6Prefix,
+    onDropped: seldom(parts.monotonic, (name) =>
+      logger.warn(
+        `audit_dropped: "${name}" has failed or is too slow, ${audit.droppedOf.get(name)} events did not reach it`,
+      ),
+    ),
+  });
+  if (options.audit.log) audit.addWriter((event) => logger.log(toLogLine(event)));
+  for (const sink of options.audit.sinks) audit.addSink(sink);
+  const book = new ExplanationBook({
+    clock,
+    expectedBy: (event) => expectedBy(event, options, parts.policiesOf(event.path)),
+  });
+  audit.observe((record, event) => {
+    book.note(record, event);
+    metrics.note(record);
+  });
+  return {
+    audit,
+    explanations: new ExplanationService({ book, notices, node }),
+    sweep: () => {
+      audit.sweep();
+      book.sweep();
+    },
+  };
+}
+
+/** Tells the first of what comes in a window, and leaves the rest untold. */
+function seldom(clock: Clock, tell: (name: string) => void): (name: string) => void {
+  let toldUntil = -Infinity;
+  return (name) => {
+    if (clock() < toldUntil) return;
+    toldUntil = clock() + FLOOD_WINDOW_MS;
+    tell(name);
+  };
+}

@@ -1,0 +1,52 @@
+import { AnomalyDetector } from '../core/anomaly/anomaly-detector.js';
+import { Bans } from '../core/anomaly/bans.js';
+import type { AuditLog } from '../core/audit/audit-log.js';
+import type { Clock } from '../core/clock.js';
+import { addressPrefix } from '../core/handshake/client-address.js';
+import type { ResolvedOptions } from '../core/options.js';
+import type { RevocationService } from '../core/revocation/revocation-service.js';
+import type { ConnectionService } from '../core/session/connection-service.js';
+import type { Stores } from '../core/stores.js';
+
+/** What the bans of an engine are built from. */
+export interface BanParts {
+  readonly options: ResolvedOptions;
+  readonly stores: Stores;
+  readonly audit: AuditLog;
+  readonly clock: Clock;
+  readonly monotonic: Clock;
+  readonly connections: ConnectionService;
+  readonly revocations: RevocationService;
+  readonly onError: (error: unknown) => void;
+}
+
+/** Builds the bans, and the anomaly rules that learn from the audit log and may ban. */
+export function makeBans(parts: BanParts): Bans {
+  const { options, stores, audit, clock, monotonic, connections, revocations, onError } = parts;
+  const { ipv6Prefix } = options.proxy;
+  const isConnected = (prefix: string): boolean =>
+    connections.local().some(({ handshake }) => addressPrefix(handshake.address, ipv6Prefix) === prefix);
+  const shared = {
+    store: stores.anomalies,
+    notices: stores.notices,
+    audit,
+    clock: monotonic,
+    ipv6Prefix,
+  };
+  const bans: Bans = new Bans({
+    ...shared,
+    neverBan: [...options.anomalies.neverBan, ...options.proxy.trusted],
+    isSpared: (prefix) =>
+      options.anomalies.spareLoggedIn && (detector.hasLoggedIn(prefix) || isConnected(prefix)),
+    onError,
+  });
+  const detector = new AnomalyDetector({
+    ...shared,
+    options: options.anomalies,
+    ban: (prefix, durationMs, rule) => bans.banByRule(prefix, durationMs, rule),
+    stepUp: (id) => connections.get(id)?.forgetAuthentication(clock()),
+    revoke: (session, reason) => void revocations.revoke({ session, reason }).catch(onError),
+  });
+  audit.observe((record) => detector.observe(record));
+  return bans;
+}
