@@ -51,7 +51,7 @@ export interface ClientOptions {
    * Subprotocols of the application, offered before `ws-auth.v1`. When the server chooses one of these, and is not asked by
    * first message, nothing tells the client when its credential ends: it comes back after 4419, and does not refresh before.
    */
-  protocols?: readonly string[];
+  protocols?: string | readonly string[];
   /** For where there is no global one, such as `ws` on Node 20. */
   WebSocket?: ClientSocketConstructor;
   /** Allows `ws:` to other hosts than this one: whoever sits between can read and take the credential. @default false */
@@ -85,15 +85,17 @@ export type ResolvedClientOptions = ReturnType<typeof resolveClientOptions>;
 /** Fills in the defaults, and refuses what is unsafe. @internal @throws {TypeError} naming the option */
 export function resolveClientOptions(options: ClientOptions, globals: Host['globals']) {
   const { credential, mode, WebSocket = globals.WebSocket } = options;
-  if (!WebSocket) throw new TypeError('WebSocket: none here; pass one');
-  if (typeof credential === 'object' && 'token' in credential && mode === 'query')
-    throw new TypeError('mode: a token never goes into a URL');
+  if (!WebSocket) throw new TypeError('WebSocket: none');
+  const { ticket, token } = Object(credential) as Partial<TicketCredential & TokenCredential>;
+  const isCookie = credential === 'cookie';
+  if (!isCookie && typeof (ticket ?? token) !== 'function') throw new TypeError('credential: none');
+  if (token && mode === 'query') throw new TypeError('mode: query');
   return {
     credential,
     WebSocket,
     url: safeUrl(options, globals.location?.href),
-    mode: credential === 'cookie' ? undefined : (mode ?? 'subprotocol'),
-    protocols: [...(options.protocols ?? []), FULL_PROTOCOL],
+    mode: isCookie ? undefined : (mode ?? 'subprotocol'),
+    protocols: [...new Set([options.protocols ?? [], FULL_PROTOCOL].flat())],
     maxQueuedBytes: options.maxQueuedBytes ?? 0,
     maxFrameBytes: options.maxFrameBytes ?? 1_048_576,
     maxBufferedBytes: options.maxBufferedBytes ?? 1_048_576,

@@ -47,7 +47,7 @@ const REASON = /^([a-z_]*)(?:;retry=(\d{1,9}))?(?:;id=([\w-]{1,64}))?$/;
 /** Reads code and reason of a Close. A reason in another form than the library's has no word. */
 export function readClose(code: number, reason: string): CloseInfo {
   const [, word = '', retry, correlationId] = REASON.exec(reason) ?? [];
-  return { code, word, retryAfterMs: retry === undefined ? undefined : Number(retry), correlationId };
+  return { code, word, retryAfterMs: retry ? Number(retry) : undefined, correlationId };
 }
 
 type Row =
@@ -71,15 +71,13 @@ const TABLE: readonly Row[] = [
   [4400, 'bad_message'],
 ];
 
-/** Codes that a server may be set to send in place of those above; the word stays the same. */
-const OTHER_SCHEMES = [1008, 3000, 3003, 3008];
-
 /** What the close code table of PROTOCOL.md asks of a client. */
 export function reactionTo({ code, word }: CloseInfo): CloseReaction {
-  const named = TABLE.find((row) => row[1] === word && (row[0] === code || OTHER_SCHEMES.includes(code)));
+  // A server may be set to send registered codes, below 4000, in place of those above; the word stays the same.
+  const named = TABLE.find((row) => row[1] === word && (row[0] === code || code < 4_000));
   const row = named ?? TABLE.find((row) => row[0] === code);
   if (row) return row[2] ?? (row[1] as StopKind);
   if (code >= 4400 && code < 4500) return 'bad_message';
-  if ([1002, 1003, 1007, 1008, 1009].includes(code)) return 'protocol_error';
+  if ([2, 3, 7, 8, 9].includes(code - 1_000)) return 'protocol_error';
   return code > 1015 || code === 1000 || code === 1005 ? 'finished' : 'back-off';
 }

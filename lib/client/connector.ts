@@ -13,13 +13,11 @@ import { isVisible, watchWakes } from './wakes.js';
 /** What a connector tells. */
 export interface ConnectorListener {
   /** Before the status is `open`: what was waiting goes first. */
-  onAdmitted(socket: ClientSocket, authOk?: Frame): void;
+  onOpen(socket: ClientSocket, authOk?: Frame): void;
   onFrame(frame: Frame): void;
   onDrop(reason: DropReason): void;
-  /** After the status has changed: what was asked on that connection is not answered any more. */
-  onLost(): void;
+  /** `closed` is the last. */
   onStatus(status: ClientStatus): void;
-  onStop(reason: StopReason): void;
 }
 
 /** Makes one connection after the other, when and as long as it should. */
@@ -52,6 +50,8 @@ export function makeConnector(
   /** Counts attempts, so that one that is given up can tell. */
   let attempts = 0;
   let attemptAt = 0;
+  /** Before this time neither a look at the page nor the application cuts a wait short. */
+  let notBefore = 0;
   let admittedAt = Infinity;
   /** Attempts in a row that led to no stable connection. */
   let failures = 0;
@@ -59,8 +59,6 @@ export function makeConnector(
   let isStale = false;
   /** Whether a refused credential was followed by one more. */
   let hasTriedOnceMore = false;
-  /** Whether the server named the time of the next attempt. */
-  let isToldToWait = false;
 
   const source = credentialSource(host, options, (credential) => void refresher?.refresh(credential));
 
@@ -69,13 +67,20 @@ export function makeConnector(
     listener.onStatus(next);
   };
 
-  const release = (): void => {
+  /** @returns whether the connection that there was counts as a success */
+  const release = (): boolean => {
+    const isStable = host.now() - admittedAt >= options.stableMs;
     refresher?.stop();
     refresher = link = undefined;
     admittedAt = Infinity;
+    if (isStable) {
+      failures = 0;
+      hasTriedOnceMore = false;
+    }
+    return isStable;
   };
 
-  const stop = (kind: StopKind, why: Omit<StopReason, 'kind'> = {}): void => {
+  const stop = (kind: StopKind, why?: Omit<StopReason, 'kind'>): void => {
     if (status.state === 'closed') return;
     attempts += 1;
     cancelWait();
@@ -84,7 +89,6 @@ export function makeConnector(
     unwatch();
     source?.close();
     setStatus({ state: 'closed', kind, ...why });
-    listener.onStop({ kind, ...why });
   };
 
   const connect = async (): Promise<void> => {
@@ -109,7 +113,7 @@ export function makeConnector(
     try {
       link = openLink(host, options, credential, {
         ...listener,
-        onAdmitted: admitted,
+        onOpen: admitted,
         onFrame,
         onEnd,
       });
@@ -124,56 +128,54 @@ export function makeConnector(
     refresher = startRefresher(host, options.timeoutMs, {
       fetch: async () => source?.get(true, true),
       send: (credential) => socket.send(writeFrame('auth.refresh', credential)),
-      onSilence: drop,
+      drop,
     });
-    listener.onAdmitted(socket, authOk);
-    setStatus({ state: 'open' });
+    listener.onOpen(socket, authOk);
+    if (link) setStatus({ state: 'open' });
   };
 
   const onFrame = (frame: Frame): void => {
-    refresher?.receive(frame);
+    refresher?.take(frame);
     listener.onFrame(frame);
   };
 
   const onEnd = (close: CloseInfo): void => {
-    const isStable = host.now() - admittedAt >= options.stableMs;
-    release();
-    failures = isStable ? 0 : failures + 1;
-    if (isStable) hasTriedOnceMore = false;
+    if (!release()) failures += 1;
     react(close);
-    listener.onLost();
   };
 
   /** Does what the close code table says. */
   const react = (close: CloseInfo): void => {
     const reaction = reactionTo(close);
+    const why = { close };
     // What is to happen at once happens at once for the first time in a row.
     const soonMs = failures > 1 ? backOffMs() : 0;
     switch (reaction) {
       case 'back-off':
-        if (close.retryAfterMs === undefined) return wait(backOffMs(), { close });
-        return wait(Math.max(Math.min(close.retryAfterMs, MAX_RETRY_MS), soonMs), { close }, true);
+        if (close.retryAfterMs === undefined) return wait(backOffMs(), why);
+        return wait(Math.max(Math.min(close.retryAfterMs, MAX_RETRY_MS), soonMs), why, true);
       case 'on-demand':
-        if (isVisible(host)) return wait(backOffMs(), { close });
-        return setStatus({ state: 'asleep', close });
+        if (isVisible(host)) return wait(backOffMs(), why);
+        return setStatus({ state: 'asleep', ...why });
       case 'once-more':
-        if (hasTriedOnceMore) return stop('unauthorized', { close });
+        if (hasTriedOnceMore) return stop('unauthorized', why);
         isStale = hasTriedOnceMore = true;
-        return wait(0, { close });
+        return wait(0, why);
       case 'at-once':
         isStale = true;
-        return wait(soonMs, { close });
+        return wait(soonMs, why);
       default:
-        return stop(reaction, { close });
+        return stop(reaction, why);
     }
   };
 
   const backOffMs = (): number =>
     host.random() * Math.min(options.maxBackOffMs, BACK_OFF_MS * 2 ** Math.max(0, failures - 1));
 
-  const wait = (retryInMs: number, why: Omit<StopReason, 'kind'>, isTold = false): void => {
+  const wait = (retryInMs: number, why: Omit<StopReason, 'kind'>, isTold?: boolean): void => {
     if (failures >= options.maxAttempts) return stop('gave_up', why);
-    isToldToWait = isTold;
+    // A page that is hidden and shown again and again is no reason to try again and again.
+    notBefore = isTold ? host.now() + retryInMs : attemptAt + BACK_OFF_MS;
     cancelWait = host.after(retryInMs, () => void connect());
     setStatus({ state: 'waiting', retryInMs, ...why });
   };
@@ -184,14 +186,12 @@ export function makeConnector(
     release();
     isStale = true;
     void connect();
-    listener.onLost();
   };
 
   const unwatch = watchWakes(host, (wake) => {
     const { state } = status;
     if (state === 'asleep' && isVisible(host)) void connect();
-    // A page that is hidden and shown again and again is no reason to try again and again.
-    if (state === 'waiting' && !isToldToWait && host.now() - attemptAt >= BACK_OFF_MS) void connect();
+    if (state === 'waiting' && host.now() >= notBefore) void connect();
     if (state !== 'open' && state !== 'connecting') return;
     if (wake === 'slept') reconnect();
     else if (wake === 'visible') refresher?.check();
@@ -207,7 +207,11 @@ export function makeConnector(
       return status.state === 'open' && link?.socket.readyState === OPEN ? link.socket : undefined;
     },
     connect,
-    refresh: () => void refresher?.refresh(),
+    refresh() {
+      if (refresher) return void refresher.refresh();
+      isStale = true;
+      if (status.state !== 'closed' && host.now() >= notBefore) reconnect();
+    },
     stop,
   };
 }

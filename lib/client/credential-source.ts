@@ -1,5 +1,5 @@
 import { ClientError } from './client-error.js';
-import type { ResolvedClientOptions } from './client-options.js';
+import type { ResolvedClientOptions, TicketCredential, TokenCredential } from './client-options.js';
 import type { Host } from './host.js';
 import { presentedAs, type Presented } from './presented-credential.js';
 import { shareTokens } from './shared-tokens.js';
@@ -24,38 +24,41 @@ export interface CredentialSource {
  */
 export function credentialSource(
   host: Host,
-  { credential, timeoutMs }: Pick<ResolvedClientOptions, 'credential' | 'timeoutMs'>,
+  { credential, timeoutMs, url }: Pick<ResolvedClientOptions, 'credential' | 'timeoutMs' | 'url'>,
   onRefreshed: (credential: Presented) => void,
 ): CredentialSource | undefined {
   if (credential === 'cookie') return undefined;
-  const isTicket = 'ticket' in credential;
-  const callback = isTicket ? credential.ticket : credential.token;
-  const shared = isTicket
+  const { ticket, token, sharedAs } = credential as Partial<TicketCredential & TokenCredential>;
+  const callback = (ticket ?? token)!;
+  const shared = ticket
     ? undefined
-    : shareTokens(host, credential.sharedAs, timeoutMs, (token) => onRefreshed({ token }));
+    : shareTokens(host, url.origin, sharedAs, timeoutMs, (token) => onRefreshed({ token }));
+  /** The request that is under way: a new one, and the end of the client, give it up. */
+  let latest = new AbortController();
 
-  const fetchInTime = async (isStale: boolean): Promise<string | null> => {
-    const abort = new AbortController();
-    let cancel!: () => void;
-    const late = new Promise<never>((_, reject) => {
-      cancel = host.after(timeoutMs, () => {
-        abort.abort();
+  const fetchInTime = (isStale: boolean, abort: AbortController): Promise<string | null> =>
+    new Promise((resolve, reject) => {
+      const { signal } = abort;
+      const cancel = host.after(timeoutMs, () => abort.abort());
+      // oxlint-disable-next-line unicorn/prefer-add-event-listener -- one at a time: the next takes its place
+      signal.onabort = () => {
+        cancel();
         reject(new ClientError('timeout'));
-      });
+      };
+      void (async () => (await callback({ signal, isStale })) ?? null)().then(resolve, reject).then(cancel);
     });
-    try {
-      return (await Promise.race([callback({ signal: abort.signal, isStale }), late])) ?? null;
-    } finally {
-      cancel();
-    }
-  };
 
   return {
     async get(isRefresh, isStale) {
-      const fetchOne = (): Promise<string | null> => fetchInTime(isStale);
-      const value = await (shared?.obtain(fetchOne, isRefresh) ?? fetchOne());
-      return value === null ? null : presentedAs(isTicket, value);
+      latest.abort();
+      const abort = (latest = new AbortController());
+      const fetchOne = (): Promise<string | null> => fetchInTime(isStale, abort);
+      const value = await (shared?.get(fetchOne, isRefresh, abort.signal) ?? fetchOne());
+      return value === null ? null : presentedAs(ticket ? 'ticket' : 'token', value);
     },
-    close: () => shared?.close(),
+    close() {
+      latest.abort();
+      shared?.close();
+    },
   };
 }

@@ -7,17 +7,17 @@ export interface Emitter<Data> {
 
 /** An emitter in which a handler that throws does not keep the others, or the client, from their work. */
 export function emitter<Data>(): Emitter<Data> {
-  let handlers: readonly { event: string; handler: (data: Data) => void }[] = [];
+  const handlers = new Set<readonly [event: string, handler: (data: Data) => void]>();
   return {
     on(event, handler) {
-      const added = { event, handler };
-      handlers = [...handlers, added];
-      return () => {
-        handlers = handlers.filter((other) => other !== added);
-      };
+      const added = [event, handler] as const;
+      handlers.add(added);
+      return () => void handlers.delete(added);
     },
     emit(event, data) {
-      for (const { event: wanted, handler } of handlers) {
+      // A copy: a handler may add others.
+      // oxlint-disable-next-line unicorn/no-useless-spread
+      for (const [wanted, handler] of [...handlers]) {
         if (wanted !== event) continue;
         try {
           handler(data);

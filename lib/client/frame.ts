@@ -11,7 +11,9 @@ export type DropReason =
   /** Binary, not JSON, no envelope, or a frame of the application before `auth.ok`. */
   | 'malformed'
   /** Queued messages of a session that the new connection does not belong to. */
-  | 'other_session';
+  | 'other_session'
+  /** Queued messages, when the client has stopped. */
+  | 'closed';
 
 /** How many bytes a text has in UTF-8. */
 export function byteLength(text: string): number {
@@ -23,9 +25,8 @@ export function byteLength(text: string): number {
  */
 export function readFrame(message: unknown, maxBytes: number): Frame | DropReason {
   if (typeof message !== 'string') return 'malformed';
-  // A character takes 1 to 3 bytes: most lengths tell without counting.
-  if (message.length > maxBytes || (message.length * 3 > maxBytes && byteLength(message) > maxBytes))
-    return 'too_big';
+  // A character takes at most 3 bytes: most lengths tell without counting.
+  if (message.length * 3 > maxBytes && byteLength(message) > maxBytes) return 'too_big';
   try {
     const { event, data } = JSON.parse(message) as { event: unknown; data: unknown };
     if (typeof event === 'string' && event && event.length <= 128) return { event, data };

@@ -7,7 +7,7 @@ import { addressFor, type Presented } from './presented-credential.js';
 /** What becomes of a link. Nothing is told after `onEnd`, or after `close()`. */
 export interface LinkListener {
   /** Once: the server has let the client in, and said so with `auth.ok` unless another subprotocol was chosen. */
-  onAdmitted(link: Link, authOk?: Frame): void;
+  onOpen(link: Link, authOk?: Frame): void;
   onFrame(frame: Frame): void;
   onDrop(reason: DropReason): void;
   /** Once. */
@@ -45,15 +45,16 @@ export function openLink(
     if (isOver) return;
     isAdmitted = true;
     cancel();
-    listener.onAdmitted(link, authOk);
+    listener.onOpen(link, authOk);
+  };
+  const giveUp = (code: number, word: string): void => {
+    end(readClose(code, word));
+    socket.close();
   };
   const link: Link = {
     socket,
-    drop() {
-      // No Close frame (RFC 6455 §7.1.5).
-      end({ code: 1006, word: '' });
-      socket.close();
-    },
+    // No Close frame (RFC 6455 §7.1.5).
+    drop: () => giveUp(1006, ''),
     close() {
       end();
       socket.close(1000);
@@ -71,13 +72,18 @@ export function openLink(
     if (typeof frame === 'string') return listener.onDrop(frame);
     if (!isAdmitted) {
       if (!frame.event.startsWith('auth.')) return listener.onDrop('malformed');
-      if (frame.event === 'auth.required' && isAsked) socket.send(writeFrame('auth', credential));
+      if (frame.event === 'auth.required') {
+        // Asked for what it cannot give: the cookie is of no session. The server would say so when its patience ends.
+        if (!isAsked) return giveUp(4401, 'unauthorized');
+        socket.send(writeFrame('auth', credential));
+      }
       if (frame.event === 'auth.ok') admit(frame);
+      if (isOver) return;
     }
     listener.onFrame(frame);
   });
   socket.addEventListener('close', ({ code, reason }) => end(readClose(code, reason)));
-  // Close follows, and says as much.
-  socket.addEventListener('error', () => {});
+  // Close follows and says as much, but for Node's own WebSocket when the handshake fails.
+  socket.addEventListener('error', () => socket.protocol || end(readClose(1006, '')));
   return link;
 }

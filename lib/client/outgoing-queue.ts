@@ -14,24 +14,35 @@ export interface Outgoing {
 export interface OutgoingQueue {
   /** @returns false when all together would have more than `maxBytes` */
   add(message: Outgoing, maxBytes: number): boolean;
+  /** Takes one out. */
   delete(message: Outgoing): void;
-  /** Takes everything out, oldest first. */
-  takeAll(): Outgoing[];
+  /** Takes everything out, oldest first, and what is added meanwhile. @returns whether there was anything */
+  drain(take: (message: Outgoing) => void): boolean;
 }
 
 /** An empty queue. */
 export function outgoingQueue(): OutgoingQueue {
-  let waiting: Outgoing[] = [];
+  const waiting = new Set<Outgoing>();
+  let bytes = 0;
+  const remove = (message: Outgoing): void => {
+    if (waiting.delete(message)) bytes -= byteLength(message.text);
+  };
   return {
     add(message, maxBytes) {
-      const all = [...waiting, message];
-      if (byteLength(all.map(({ text }) => text).join('')) > maxBytes) return false;
-      waiting = all;
+      const more = byteLength(message.text);
+      if (bytes + more > maxBytes) return false;
+      bytes += more;
+      waiting.add(message);
       return true;
     },
-    delete(message) {
-      waiting = waiting.filter((other) => other !== message);
+    delete: remove,
+    drain(take) {
+      const hadAny = waiting.size > 0;
+      for (const message of waiting) {
+        remove(message);
+        take(message);
+      }
+      return hadAny;
     },
-    takeAll: () => waiting.splice(0),
   };
 }

@@ -7,17 +7,16 @@ export interface Presented {
   readonly token?: string;
 }
 
-const TICKET = /^wst_[\w.-]{1,116}$/;
-const TOKEN = /^[!-~]{1,8192}$/;
+const FORMS = { ticket: /^wst_[\w.-]{1,116}$/, token: /^[!-~]{1,8192}$/ };
 
 /**
  * What a callback gave, checked before it travels: what is no ticket might be a token, which has no business in a URL.
  *
  * @throws {ClientError} `bad_credential`; the value is not repeated
  */
-export function presentedAs(isTicket: boolean, value: string): Presented {
-  if (!(isTicket ? TICKET : TOKEN).test(value)) throw new ClientError('bad_credential');
-  return isTicket ? { ticket: value } : { token: value };
+export function presentedAs(kind: keyof Presented, value: unknown): Presented {
+  if (typeof value !== 'string' || !FORMS[kind].test(value)) throw new ClientError('bad_credential');
+  return { [kind]: value };
 }
 
 /** Where to connect and what to offer, with the credential where the mode wants it. */
@@ -33,10 +32,10 @@ export function addressFor(
     return [address.href, protocols];
   }
   // Never chosen by the server: it chooses one of those before.
-  return [url.href, [...protocols, ticket ? `ticket.ws-auth.${ticket}` : bearerSubprotocol(token!)]];
-}
-
-function bearerSubprotocol(token: string): string {
-  const base64url = btoa(token).replace(/[+/=]/g, (sign) => (sign === '+' ? '-' : sign === '/' ? '_' : ''));
-  return `base64url.bearer.ws-auth.${base64url}`;
+  const base64url = btoa(token ?? '')
+    .replaceAll('+', '-')
+    .replaceAll('/', '_')
+    .replaceAll('=', '');
+  const offered = ticket ? `ticket.ws-auth.${ticket}` : `base64url.bearer.ws-auth.${base64url}`;
+  return [url.href, [...protocols, offered]];
 }

@@ -21,22 +21,13 @@ interface Pending {
   readonly answer: string;
   readonly match: ((data: unknown) => boolean) | undefined;
   readonly message: Outgoing;
-  /** Whether it is the client's now: on its way, or waiting for a connection. */
-  isHandedOver?: boolean;
+  /** `false` while it waits for a connection; `undefined` while it waits for its turn. */
   isSent?: boolean;
   readonly succeed: (data: unknown) => void;
   readonly fail: (error: unknown) => void;
 }
 
 const MAX_PENDING = 100;
-
-/** What requests ask of the client. */
-export interface RequestActions {
-  /** @throws {ClientError} when the message can neither be sent nor wait */
-  transmit(message: Outgoing): void;
-  /** Takes a message back that waits for a connection. */
-  withdraw(message: Outgoing): void;
-}
 
 /**
  * Requests and their answers. Nest's envelope has no ids, and answers come in the order of the messages: so an answer
@@ -48,20 +39,28 @@ export interface Requests {
   ask(event: string, data: unknown, options: RequestOptions): Promise<unknown>;
   /** @returns whether the frame settled a request */
   take(frame: Frame): boolean;
-  /** The connection has ended: whoever was asked there will not answer here. */
-  lost(): void;
-  stop(): void;
+  /** The connection, or the client, has ended: whoever was asked there will not answer here. */
+  end(code: 'connection_lost' | 'closed'): void;
 }
 
-/** Requests that nobody has made yet. */
-export function trackRequests(host: Host, actions: RequestActions): Requests {
+/**
+ * Requests that nobody has made yet.
+ *
+ * @param transmit throws a {@link ClientError} when the message can neither be sent nor wait
+ * @param withdraw takes a message back that waits for a connection
+ */
+export function trackRequests(
+  host: Host,
+  transmit: (message: Outgoing) => void,
+  withdraw: (message: Outgoing) => void,
+): Requests {
   const all = new Set<Pending>();
   const sentOnes = (): Pending[] => [...all].filter(({ isSent }) => isSent);
 
   const hand = (pending: Pending): void => {
-    pending.isHandedOver = true;
+    pending.isSent = false;
     try {
-      actions.transmit(pending.message);
+      transmit(pending.message);
     } catch (error) {
       pending.fail(error);
     }
@@ -69,7 +68,16 @@ export function trackRequests(host: Host, actions: RequestActions): Requests {
   /** Sends the next request whose answers have this event, when its turn has come. */
   const next = (answer: string): void => {
     const first = [...all].find((pending) => pending.answer === answer && !pending.match);
-    if (first && !first.isHandedOver) hand(first);
+    if (first && first.isSent === undefined) hand(first);
+  };
+  /** A matcher that throws fails its request, and nobody else. */
+  const isAnswer = ({ match, fail }: Pending, data: unknown): boolean => {
+    try {
+      return !match || match(data);
+    } catch (error) {
+      fail(error);
+      return false;
+    }
   };
   /** A refusal says which event it is about: clear when one request of it is under way, and a guess when there are more. */
   const refusedBy = ({ event, data }: Frame): Pending | undefined => {
@@ -109,7 +117,7 @@ export function trackRequests(host: Host, actions: RequestActions): Requests {
         };
         const cancel = host.after(timeoutMs, () => {
           const error = new ClientError('timeout');
-          actions.withdraw(pending.message);
+          withdraw(pending.message);
           if (pending.isSent && !match) reject(error);
           else pending.fail(error);
         });
@@ -119,17 +127,14 @@ export function trackRequests(host: Host, actions: RequestActions): Requests {
       }),
     take(frame) {
       const { event, data } = frame;
-      const answered = sentOnes().find(({ answer, match }) => answer === event && (!match || match(data)));
+      const answered = sentOnes().find((pending) => pending.answer === event && isAnswer(pending, data));
       if (answered) answered.succeed(data);
       const refused = answered ? undefined : refusedBy(frame);
       refused?.fail(new ClientError('refused', fieldsOf(data)));
       return (answered ?? refused) !== undefined;
     },
-    lost() {
-      for (const pending of sentOnes()) pending.fail(new ClientError('connection_lost'));
-    },
-    stop() {
-      for (const pending of all) pending.fail(new ClientError('closed'));
+    end(code) {
+      for (const pending of code === 'closed' ? all : sentOnes()) pending.fail(new ClientError(code));
     },
   };
 }

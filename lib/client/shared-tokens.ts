@@ -3,8 +3,12 @@ import type { Host } from './host.js';
 
 /** Tokens of one owner in all tabs of an origin. */
 export interface SharedTokens {
-  /** A token that is fresh: another tab's, when it fetched one meanwhile, or one of our own. */
-  obtain(fetchToken: () => Promise<string | null>, isRefresh: boolean): Promise<string | null>;
+  /** A token that is fresh: another tab's, when it fetched one meanwhile, or one of our own. `signal` ends the wait for it. */
+  get(
+    fetchToken: () => Promise<string | null>,
+    isRefresh: boolean,
+    signal: AbortSignal,
+  ): Promise<string | null>;
   close(): void;
 }
 
@@ -25,6 +29,7 @@ const ARRIVAL_MS = 100;
 /**
  * One tab at a time fetches (Web Locks), and the others take what it got (BroadcastChannel). Tokens are in memory only.
  *
+ * @param audience the server that the tokens are for: no other one is sent them
  * @param owner who the tokens are for
  * @param waitMs how long a tab waits for another before it fetches by itself
  * @param onRefreshed called with the token of another tab that has refreshed its connection
@@ -32,6 +37,7 @@ const ARRIVAL_MS = 100;
  */
 export function shareTokens(
   host: Host,
+  audience: string,
   owner: string | undefined,
   waitMs: number,
   onRefreshed: (token: string) => void,
@@ -39,9 +45,9 @@ export function shareTokens(
   const { BroadcastChannel, navigator } = host.globals;
   const locks = navigator?.locks;
   if (!owner || !BroadcastChannel || !locks) return undefined;
-  const name = `ws-auth:${owner}`;
+  const name = `ws-auth:${audience} ${owner}`;
   const channel = new BroadcastChannel(name);
-  let latest: SharedToken | undefined;
+  let latest: Omit<SharedToken, 'isRefresh'> | undefined;
   let used: string | undefined;
   let isObtaining = false;
 
@@ -56,13 +62,13 @@ export function shareTokens(
   channel.addEventListener('message', ({ data }) => {
     const { token, at, isRefresh } = fieldsOf<SharedToken>(data);
     if (typeof token !== 'string' || typeof at !== 'number') return;
-    latest = { token, at, isRefresh: isRefresh === true };
+    latest = { token, at };
     const taken = isRefresh && !isObtaining && take(host.now() - FRESH_MS);
     if (taken) onRefreshed(taken);
   });
 
   return {
-    async obtain(fetchToken, isRefresh) {
+    async get(fetchToken, isRefresh, signal) {
       // A refresh may be for new rights, which an earlier token has not.
       const since = host.now() - (isRefresh ? 0 : FRESH_MS);
       let hasLock = false;
@@ -80,19 +86,21 @@ export function shareTokens(
       const arrival = (): Promise<void> => new Promise((resolve) => host.after(ARRIVAL_MS, resolve));
       const abort = new AbortController();
       const cancel = host.after(waitMs, () => abort.abort());
+      // oxlint-disable-next-line unicorn/prefer-add-event-listener -- one at a time: the next takes its place
+      signal.onabort = () => abort.abort();
       isObtaining = true;
       try {
         const got = await locks.request(name, { ifAvailable: true }, async (lock) =>
-          lock ? { token: await takeOrFetch() } : undefined,
+          lock ? takeOrFetch() : undefined,
         );
-        if (got) return got.token;
+        if (got !== undefined) return got;
         return await locks.request(
           name,
           { signal: abort.signal },
           async () => take(since) ?? arrival().then(takeOrFetch),
         );
       } catch (error) {
-        if (hasLock) throw error;
+        if (hasLock || signal.aborted) throw error;
         // No lock to be had: the other tab hangs, or this page may have none.
         return await fetchForAll();
       } finally {

@@ -3,15 +3,10 @@ import { ClientError } from './client-error.js';
 import { resolveClientOptions, type ClientOptions } from './client-options.js';
 import { makeConnector } from './connector.js';
 import { emitter } from './emitter.js';
-import { fieldsOf, writeFrame, type Frame } from './frame.js';
+import { fieldsOf, writeFrame, type DropReason, type Frame } from './frame.js';
 import type { Host } from './host.js';
 import { outgoingQueue, type Outgoing } from './outgoing-queue.js';
 import { trackRequests } from './requests.js';
-
-/** As the server promises it; only that it is an object is checked. */
-function admissionOf({ data }: Frame): Admission {
-  return fieldsOf<Admission>(data) as Admission;
-}
 
 /** The client, on a host and without the types of an application. @internal */
 export function startClient(host: Host, options: ClientOptions): Client {
@@ -19,42 +14,41 @@ export function startClient(host: Host, options: ClientOptions): Client {
   const { maxQueuedBytes, maxBufferedBytes, onDrop } = resolved;
   const events = emitter<unknown>();
   const statuses = emitter<ClientStatus>();
+  const drops = emitter<DropReason>();
   const queue = outgoingQueue();
   let admission: Admission | null = null;
   let resolveClosed!: (reason: StopReason) => void;
+  if (onDrop) drops.on('', onDrop);
 
-  /** Hands over what has waited, unless it has waited for somebody else. */
-  const flush = (isOther: boolean, send: (text: string) => void): void => {
-    const waiting = queue.takeAll();
-    for (const { text, onSent, onDropped } of waiting) {
-      if (isOther) onDropped?.('other_session');
-      else {
-        send(text);
-        onSent?.();
-      }
-    }
-    if (isOther && waiting.length > 0) onDrop?.('other_session');
+  const drop = (reason: DropReason): void => drops.emit('', reason);
+  /** Drops what has waited, for somebody else or for nothing. */
+  const dropAll = (reason: 'other_session' | 'closed'): void => {
+    if (queue.drain(({ onDropped }) => onDropped?.(reason))) drop(reason);
   };
 
   const connector = makeConnector(host, resolved, {
-    onAdmitted(socket, authOk) {
+    onOpen(socket, authOk) {
       const earlier = admission;
-      admission = authOk ? admissionOf(authOk) : null;
-      flush(!!earlier && !!admission && earlier.sessionId !== admission.sessionId, (text) =>
-        socket.send(text),
-      );
+      admission = authOk ? (fieldsOf(authOk.data) as Admission) : null;
+      if (earlier && admission && earlier.sessionId !== admission.sessionId) dropAll('other_session');
+      queue.drain(({ text, onSent }) => {
+        socket.send(text);
+        onSent?.();
+      });
     },
     onFrame(frame: Frame) {
-      if (frame.event === 'auth.ok') admission = admissionOf(frame);
+      if (frame.event === 'auth.ok') admission = fieldsOf(frame.data) as Admission;
       if (!requests.take(frame)) events.emit(frame.event, frame.data);
     },
-    onDrop: (reason) => onDrop?.(reason),
-    onLost: () => requests.lost(),
-    onStatus: (status) => statuses.emit('', status),
-    onStop(reason) {
-      queue.takeAll();
-      requests.stop();
-      resolveClosed(reason);
+    onDrop: drop,
+    onStatus(status) {
+      const { state } = status;
+      statuses.emit('', status);
+      if (state === 'open') return;
+      const isClosed = state === 'closed';
+      if (isClosed) dropAll(state);
+      requests.end(isClosed ? state : 'connection_lost');
+      if (isClosed) resolveClosed(status as StopReason);
     },
   });
 
@@ -71,7 +65,7 @@ export function startClient(host: Host, options: ClientOptions): Client {
       throw new ClientError(maxQueuedBytes ? 'queue_full' : 'not_open');
     if (isAsleep) void connector.connect();
   };
-  const requests = trackRequests(host, { transmit, withdraw: queue.delete });
+  const requests = trackRequests(host, transmit, queue.delete);
 
   const client: Client = {
     get state() {

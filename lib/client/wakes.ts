@@ -39,7 +39,7 @@ export function watchWakes(host: Host, onWake: (wake: Wake) => void): () => void
   };
 }
 
-/** Whether a person looks at the page; where there is no page, nobody does. */
+/** Whether a person may look at the page. A process without a page has no other way to say that it wants the connection. */
 export function isVisible(host: Host): boolean {
-  return host.globals.document?.visibilityState === 'visible';
+  return host.globals.document?.visibilityState !== 'hidden';
 }

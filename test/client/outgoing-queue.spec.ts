@@ -6,8 +6,10 @@ describe('outgoingQueue', () => {
     const queue = outgoingQueue();
     const [first, second, third] = [{ text: 'aaa' }, { text: 'é' }, { text: 'b' }];
     expect([queue.add(first, 5), queue.add(second, 5), queue.add(third, 5)]).toEqual([true, true, false]);
-    expect(queue.takeAll()).toEqual([first, second]);
-    expect(queue.takeAll()).toEqual([]);
+    const taken: object[] = [];
+    expect(queue.drain((message) => taken.push(message))).toBe(true);
+    expect(taken).toEqual([first, second]);
+    expect([queue.drain(() => {}), queue.add(third, 1)]).toEqual([false, true]);
   });
 
   it('has room again when a message was taken back', () => {

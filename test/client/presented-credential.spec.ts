@@ -7,18 +7,18 @@ const ticket = 'wst_5KKVp5UvCpmTMFq7.kN4Bu_GW1McyE0LWGoJgPbkNOuLad0GGuMkVho6LNeQ
 
 describe('presentedAs', () => {
   it('takes tickets as tickets, and tokens as tokens', () => {
-    expect(presentedAs(true, ticket)).toEqual({ ticket });
-    expect(presentedAs(false, 'a.b.c')).toEqual({ token: 'a.b.c' });
+    expect(presentedAs('ticket', ticket)).toEqual({ ticket });
+    expect(presentedAs('token', 'a.b.c')).toEqual({ token: 'a.b.c' });
   });
 
   it('refuses as a ticket what might be a token, without repeating it', () => {
     for (const value of ['eyJhbGciOi.e30.c2ln', `wst_${'a'.repeat(117)}`, 'wst_a b', ''])
-      expect(() => presentedAs(true, value)).toThrow(/^bad_credential$/);
+      expect(() => presentedAs('ticket', value)).toThrow(/^bad_credential$/);
   });
 
   it('refuses a token that is none', () => {
-    for (const value of ['', 'a b', 'é', 'a'.repeat(8_193), 'a\nb'])
-      expect(() => presentedAs(false, value)).toThrow(/^bad_credential$/);
+    for (const value of ['', 'a b', 'é', 'a'.repeat(8_193), 'a\nb', false, 1, ['a']])
+      expect(() => presentedAs('token', value)).toThrow(/^bad_credential$/);
   });
 });
 

@@ -4,10 +4,12 @@ import { FakeHost, FakeOrigin, settled } from './support/fake-host.js';
 
 const WAIT_MS = 15_000;
 
-function open(origin: FakeOrigin | undefined, owner: string | undefined = 'ada') {
+const { signal } = new AbortController();
+
+function open(origin: FakeOrigin | undefined, owner = 'ada', audience = 'wss://api.example') {
   const host = new FakeHost(origin);
   const refreshed: string[] = [];
-  const tokens = shareTokens(host, owner, WAIT_MS, (token) => refreshed.push(token));
+  const tokens = shareTokens(host, audience, owner, WAIT_MS, (token) => refreshed.push(token));
   return { host, refreshed, tokens: tokens as SharedTokens };
 }
 
@@ -23,7 +25,7 @@ describe('shareTokens', () => {
     const origin = new FakeOrigin();
     const tabs = [open(origin), open(origin), open(origin)];
     const { answers, fetch } = held();
-    const got = Promise.all(tabs.map(({ tokens }) => tokens.obtain(fetch, false)));
+    const got = Promise.all(tabs.map(({ tokens }) => tokens.get(fetch, false, signal)));
     await settled();
     expect(answers).toHaveLength(1);
     answers[0]!('token');
@@ -33,8 +35,8 @@ describe('shareTokens', () => {
   it('hands the token of a refresh to tabs that did not ask, once, and that of a new connection to none', async () => {
     const origin = new FakeOrigin();
     const [one, two] = [open(origin), open(origin)];
-    await one.tokens.obtain(async () => 'for a connection', false);
-    await one.tokens.obtain(async () => 'for a refresh', true);
+    await one.tokens.get(async () => 'for a connection', false, signal);
+    await one.tokens.get(async () => 'for a refresh', true, signal);
     await settled();
     expect([one.refreshed, two.refreshed]).toEqual([[], ['for a refresh']]);
   });
@@ -42,29 +44,50 @@ describe('shareTokens', () => {
   it('gives no tab a token that it has used already, or that is old', async () => {
     const origin = new FakeOrigin();
     const [one, two] = [open(origin), open(origin)];
-    expect(await one.tokens.obtain(async () => 'first', false)).toBe('first');
-    expect(await two.tokens.obtain(async () => 'second', false)).toBe('first');
-    expect(await two.tokens.obtain(async () => 'second', false)).toBe('second');
+    expect(await one.tokens.get(async () => 'first', false, signal)).toBe('first');
+    expect(await two.tokens.get(async () => 'second', false, signal)).toBe('first');
+    expect(await two.tokens.get(async () => 'second', false, signal)).toBe('second');
     one.host.sleep(60_000);
-    expect(await one.tokens.obtain(async () => 'third', false)).toBe('third');
+    expect(await one.tokens.get(async () => 'third', false, signal)).toBe('third');
   });
 
   it('takes for a refresh no token that was fetched before it was wanted', async () => {
     const origin = new FakeOrigin();
     const [one, two] = [open(origin), open(origin)];
-    await one.tokens.obtain(async () => 'before', false);
+    await one.tokens.get(async () => 'before', false, signal);
     await settled();
     two.host.sleep(1);
-    expect(await two.tokens.obtain(async () => 'after', true)).toBe('after');
+    expect(await two.tokens.get(async () => 'after', true, signal)).toBe('after');
   });
 
   it('shares with nobody who names another owner, and not at all without a name', async () => {
     const origin = new FakeOrigin();
     const [ada, bob] = [open(origin, 'ada'), open(origin, 'bob')];
-    await ada.tokens.obtain(async () => 'of ada', true);
-    expect(await bob.tokens.obtain(async () => 'of bob', false)).toBe('of bob');
+    await ada.tokens.get(async () => 'of ada', true, signal);
+    expect(await bob.tokens.get(async () => 'of bob', false, signal)).toBe('of bob');
     expect(bob.refreshed).toEqual([]);
     expect(open(origin, '').tokens).toBeUndefined();
+  });
+
+  it('sends the token of one server to no other', async () => {
+    const origin = new FakeOrigin();
+    const [one, two] = [open(origin), open(origin, 'ada', 'wss://other.example')];
+    await one.tokens.get(async () => 'for one', true, signal);
+    expect(await two.tokens.get(async () => 'for two', false, signal)).toBe('for two');
+    expect(two.refreshed).toEqual([]);
+  });
+
+  it('calls no callback for a wait that is given up', async () => {
+    const origin = new FakeOrigin();
+    const [one, two] = [open(origin), open(origin)];
+    const over = new AbortController();
+    void one.tokens.get(() => new Promise(() => {}), false, signal);
+    let calls = 0;
+    const got = two.tokens.get(async () => `${(calls += 1)}`, false, over.signal);
+    await settled();
+    over.abort();
+    await expect(got).rejects.toThrow();
+    expect([calls, two.host.waiting]).toEqual([0, 0]);
   });
 
   it('leaves each tab on its own where there are no locks or no channels', () => {
@@ -74,13 +97,13 @@ describe('shareTokens', () => {
   it('fetches by itself when the tab with the lock hangs, or there is no lock to be had', async () => {
     const origin = new FakeOrigin();
     const [one, two] = [open(origin), open(origin)];
-    void one.tokens.obtain(() => new Promise(() => {}), false);
-    const got = two.tokens.obtain(async () => 'own', false);
+    void one.tokens.get(() => new Promise(() => {}), false, signal);
+    const got = two.tokens.get(async () => 'own', false, signal);
     await two.host.advance(WAIT_MS);
     expect(await got).toBe('own');
 
     origin.locks.request = () => Promise.reject(new Error('SecurityError'));
-    expect(await two.tokens.obtain(async () => 'another', false)).toBe('another');
+    expect(await two.tokens.get(async () => 'another', false, signal)).toBe('another');
   });
 
   it('does not call a callback twice that failed, and lets the next tab try', async () => {
@@ -91,15 +114,15 @@ describe('shareTokens', () => {
       calls += 1;
       return Promise.reject(new Error('503'));
     };
-    await expect(one.tokens.obtain(failing, false)).rejects.toThrow('503');
+    await expect(one.tokens.get(failing, false, signal)).rejects.toThrow('503');
     expect(calls).toBe(1);
-    expect(await two.tokens.obtain(async () => 'token', false)).toBe('token');
+    expect(await two.tokens.get(async () => 'token', false, signal)).toBe('token');
   });
 
   it('tells nobody that somebody has logged out', async () => {
     const origin = new FakeOrigin();
     const [one, two] = [open(origin), open(origin)];
-    expect(await one.tokens.obtain(async () => null, true)).toBeNull();
+    expect(await one.tokens.get(async () => null, true, signal)).toBeNull();
     await settled();
     expect(two.refreshed).toEqual([]);
   });
@@ -107,7 +130,7 @@ describe('shareTokens', () => {
   it('takes nothing for a token that is none', async () => {
     const origin = new FakeOrigin();
     const { refreshed } = open(origin);
-    const channel = origin.channel('ws-auth:ada');
+    const channel = origin.channel('ws-auth:wss://api.example ada');
     for (const message of [null, 'token', { token: 1, at: 1 }, { token: 'x' }, { token: 'x', at: 1 }])
       // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a channel has one origin
       channel.postMessage(typeof message === 'object' ? { ...message, isRefresh: true } : message);

@@ -64,6 +64,11 @@ export class FakeSocket implements ClientSocket {
     this.#emit('close', { code, reason });
   }
 
+  /** The handshake fails, and no Close follows. */
+  fail(): void {
+    this.#emit('error', {});
+  }
+
   #emit(name: string, event: object): void {
     for (const listener of this.#listeners.get(name) ?? []) listener(event as never);
   }
