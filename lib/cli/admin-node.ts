@@ -1,33 +1,23 @@
 import { toLogLine } from '../core/audit/redaction.js';
 import { systemClock } from '../core/clock.js';
-import { StoreUnavailable, WsAuthError, WsAuthOptionsError } from '../core/errors.js';
+import { StoreUnavailable, WsAuthError } from '../core/errors.js';
 import { newNodeId } from '../core/identifiers.js';
 import { MAX_DURATION_MS } from '../core/option-rules.js';
-import { resolveOptions, type ResolvedOptions } from '../core/options.js';
+import type { ResolvedOptions } from '../core/options.js';
+import { deriveSecretKeys } from '../core/secret-keys.js';
 import { WsAuthEngine } from '../nest/ws-auth.engine.js';
 import { connectRedis } from '../redis/connect-redis.js';
-import { asText } from '../redis/redis-client.js';
+import { asText, type RedisClient } from '../redis/redis-client.js';
 import type { RedisClients } from '../redis/redis-connection.js';
 import { RedisKeys } from '../redis/redis-keys.js';
 import { whenReady } from '../redis/redis-options.js';
 import { RedisStores } from '../redis/redis-stores.js';
+import { readStoreOptions, type StoreFlags } from './store-options.js';
+import { problemsOf } from './built-application.js';
 import { CommandFailed, UsageError, type CommandIo } from './command-line.js';
+import { firstLine } from './load-module.js';
 
 const CONNECT_TIMEOUT_MS = 3_000;
-
-/** The flags of every command that needs the store. */
-export const STORE_FLAGS = {
-  redis: { type: 'string' },
-  prefix: { type: 'string' },
-} as const;
-
-/** Where the store is. */
-export interface StoreFlags {
-  readonly redis?: string | undefined;
-  readonly prefix?: string | undefined;
-  /** The `proxy.ipv6Prefix` option of the nodes, where it matters. */
-  readonly ipv6Prefix?: number | undefined;
-}
 
 /**
  * Joins the nodes of a store for as long as a command takes: without gateways, and without sockets. What it does is
@@ -40,7 +30,9 @@ export async function withAdminNode<T>(
   io: CommandIo,
   work: (engine: WsAuthEngine) => Promise<T>,
 ): Promise<T> {
-  const options = readOptions(flags, io);
+  const options = await readStoreOptions(flags, io.env).catch((error: unknown) => {
+    throw failure(error);
+  });
   const clients = await connectRedis(options.redis!).catch((error: unknown) => {
     throw failure(error);
   });
@@ -72,50 +64,43 @@ export async function withAdminNode<T>(
   }
 }
 
-function readOptions(flags: StoreFlags, { env }: CommandIo): ResolvedOptions {
-  const redis = flags.redis ?? env.WS_AUTH_REDIS_URL;
-  const secret = env.WS_AUTH_SECRET;
-  if (!redis) throw new UsageError('say where the store is: set WS_AUTH_REDIS_URL, or give --redis');
-  if (!secret) throw new UsageError('set WS_AUTH_SECRET to the "secret" option of the nodes');
-  if (flags.redis !== undefined && URL.canParse(flags.redis) && new URL(flags.redis).password !== '')
-    throw new UsageError(
-      '--redis must hold no password, since everybody on this machine can read the arguments: set WS_AUTH_REDIS_URL',
+/**
+ * How many partitions the nodes use. Only a node may say so first: a wrong prefix must leave nothing behind. With another
+ * secret no user would be found, and a revocation of nobody would look like one that is done.
+ */
+async function readPartitions({ commands }: RedisClients, options: ResolvedOptions): Promise<number> {
+  await whenUsable(commands);
+  const keys = new RedisKeys(options.redisPrefix);
+  const known = Number(asText(await commands.call('GET', keys.config)));
+  if (!(known > 0))
+    throw new CommandFailed(
+      `no node has used this store under the prefix "${options.redisPrefix}" yet: it must be the "redisPrefix" of the nodes`,
     );
-  try {
-    return resolveOptions(
-      {
-        // Nobody connects to this node.
-        origins: ['https://nobody.invalid'],
-        credentials: ['ticket'],
-        redis,
-        secret,
-        redisPrefix: flags.prefix,
-        proxy: { ipv6Prefix: flags.ipv6Prefix },
-        audit: { log: false },
-      },
-      { production: false },
-    );
-  } catch (error) {
-    throw failure(error);
-  }
+  const mark = asText(await commands.call('GET', keys.mark));
+  if (mark !== '' && mark !== deriveSecretKeys(options.secret).storeMark)
+    throw new CommandFailed('the secret is not the one of the nodes: none of their users would be found');
+  return known;
 }
 
-/** How many partitions the nodes use. Only a node may say so first: a wrong prefix must leave nothing behind. */
-async function readPartitions({ commands }: RedisClients, options: ResolvedOptions): Promise<number> {
-  await whenReady(commands, CONNECT_TIMEOUT_MS);
-  const key = new RedisKeys(options.redisPrefix).config;
-  const known = Number(asText(await commands.call('GET', key)));
-  if (known > 0) return known;
-  throw new CommandFailed(
-    `no node has used this store under the prefix "${options.redisPrefix}" yet: --prefix must be the "redisPrefix" of the nodes`,
-  );
+/** Says why it cannot be used, where the server has said so, as of a wrong password. */
+async function whenUsable(client: RedisClient): Promise<void> {
+  let reason: string | undefined;
+  client.on('error', (error: unknown) => {
+    reason = error instanceof Error ? error.message : undefined;
+  });
+  try {
+    await whenReady(client, CONNECT_TIMEOUT_MS);
+  } catch (error) {
+    throw new CommandFailed(`Redis cannot be used: ${reason || firstLine(error)}`);
+  }
 }
 
 /** What the operator is told of it: never an address with a password in it. */
 function failure(error: unknown): Error {
   if (error instanceof CommandFailed) return error;
-  if (error instanceof WsAuthOptionsError) return new CommandFailed(error.problems.join('; '));
+  const problems = problemsOf(error);
+  if (problems) return new CommandFailed(problems.join('; '));
   if (error instanceof WsAuthError && error.code === 'invalid_selector') return new UsageError(error.message);
   if (error instanceof StoreUnavailable) return new CommandFailed(error.message);
-  return new CommandFailed(`Redis cannot be used: ${error instanceof Error ? error.message : 'unknown'}`);
+  return new CommandFailed(`Redis cannot be used: ${firstLine(error)}`);
 }

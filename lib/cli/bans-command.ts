@@ -1,8 +1,9 @@
 import type { Ban } from '../core/anomaly/bans.js';
 import { toLogLine } from '../core/audit/redaction.js';
 import type { WsAuthEngine } from '../nest/ws-auth.engine.js';
-import { STORE_FLAGS, withAdminNode } from './admin-node.js';
+import { withAdminNode } from './admin-node.js';
 import { CommandFailed, EXIT, readArguments, UsageError, type CommandIo } from './command-line.js';
+import { STORE_FLAGS } from './store-options.js';
 
 const FLAGS = {
   ...STORE_FLAGS,

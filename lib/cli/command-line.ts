@@ -34,7 +34,7 @@ type Arguments<Options extends Flags> = ReturnType<
   typeof parseArgs<{ options: Options; strict: true; allowPositionals: true }>
 >;
 
-/** Reads flags and words. @throws {UsageError} for a flag that is not known, or has no value */
+/** Reads flags and words. @throws {UsageError} for a flag that is not known, is given twice, or has no value */
 export function readArguments<const Options extends Flags>(
   args: readonly string[],
   options: Options,
@@ -49,9 +49,25 @@ export function readArguments<const Options extends Flags>(
 
 function parse<const Options extends Flags>(args: readonly string[], options: Options): Arguments<Options> {
   try {
-    return parseArgs({ args: [...args], options, strict: true, allowPositionals: true });
+    const parsed = parseArgs({
+      args: [...args],
+      options,
+      strict: true,
+      allowPositionals: true,
+      tokens: true,
+    });
+    refuseTwice(parsed.tokens);
+    return parsed;
   } catch (error) {
+    if (error instanceof UsageError) throw error;
     // Node's first sentence names the flag and no value; what follows is advice about "--".
     throw new UsageError((error as Error).message.split(/[.\n]/, 1)[0]);
   }
+}
+
+/** Of two users the last alone would be looked for, and nobody would hear of the other. */
+function refuseTwice(tokens: readonly { readonly kind: string; readonly name?: string }[]): void {
+  const names = tokens.flatMap(({ kind, name }) => (kind === 'option' && name !== undefined ? [name] : []));
+  const twice = names.find((name, index) => names.indexOf(name) < index);
+  if (twice !== undefined) throw new UsageError(`--${twice} is given twice`);
 }

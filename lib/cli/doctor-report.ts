@@ -33,7 +33,7 @@ export function toJson({ module, production, findings, ignored }: DoctorReport):
 /** For people. */
 export function toText({ module, production, findings, ignored }: DoctorReport): string {
   const width = Math.max(0, ...findings.map(({ id }) => id.length));
-  const blocks = findings.map((finding) => describe(finding, width));
+  const blocks = byId(findings).map((group) => describe(group, width));
   const counts = countsOf(findings);
   const summary = SEVERITIES.map(
     (severity) => `${counts[severity]} ${severity}${counts[severity] === 1 ? '' : 's'}`,
@@ -48,12 +48,20 @@ export function toText({ module, production, findings, ignored }: DoctorReport):
     .concat('\n');
 }
 
-function describe({ id, severity, title, found, fix, rows, asvs }: ReportedFinding, width: number): string {
+/** What a check has found in several places is told together. */
+function byId(findings: readonly ReportedFinding[]): readonly (readonly ReportedFinding[])[] {
+  const groups = new Map<string, ReportedFinding[]>();
+  for (const finding of findings) groups.set(finding.id, [...(groups.get(finding.id) ?? []), finding]);
+  return [...groups.values()];
+}
+
+function describe(group: readonly ReportedFinding[], width: number): string {
+  const { id, severity, title, fix, rows, asvs } = group[0]!;
   const indent = ' '.repeat(9);
   return [
     `${severity.toUpperCase().padEnd(9)}${id.padEnd(width)}  ${rows.join(', ')}; ASVS ${asvs.join(', ')}`,
     `${indent}${title}`,
-    `${indent}found  ${found}`,
+    ...group.map(({ found }) => `${indent}found  ${found}`),
     `${indent}fix    ${fix}`,
   ].join('\n');
 }

@@ -47,7 +47,9 @@ function choose(exported: Readonly<Record<string, unknown>>): unknown {
   return modules.length === 1 ? modules[0] : undefined;
 }
 
+/** A dynamic module has its contents beside the class, whose own `@Module()` may well be empty. */
 function isModule(value: unknown): value is LoadedModule {
-  if (typeof value === 'object' && value !== null) return isModule((value as { module?: unknown }).module);
+  if (typeof value === 'object' && value !== null)
+    return typeof (value as { module?: unknown }).module === 'function';
   return typeof value === 'function' && MODULE_METADATA.some((key) => Reflect.hasMetadata(key, value));
 }

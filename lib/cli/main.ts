@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-import { createInterface } from 'node:readline/promises';
 import { ConsoleLogger, Logger } from '@nestjs/common';
+import { askForYes } from './ask.js';
 import { EXIT, type CommandIo } from './command-line.js';
 import { run } from './run.js';
 
@@ -11,11 +11,8 @@ class ErrorStreamLogger extends ConsoleLogger {
   }
 }
 
-async function confirm(question: string): Promise<boolean> {
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await terminal.question(`${question} Type "yes" to go on: `);
-  terminal.close();
-  return answer.trim() === 'yes';
+function confirm(question: string): Promise<boolean> {
+  return askForYes(process.stdin, process.stderr, question);
 }
 
 const io: CommandIo = {

@@ -1,9 +1,10 @@
 import { userHashOf } from '../core/identifiers.js';
 import type { RevocationSelector } from '../core/revocation/revocation-service.js';
 import type { WsAuthEngine } from '../nest/ws-auth.engine.js';
-import { STORE_FLAGS, withAdminNode } from './admin-node.js';
+import { withAdminNode } from './admin-node.js';
 import { CommandFailed, EXIT, readArguments, UsageError, type CommandIo } from './command-line.js';
 import { parseReference, type SessionReference } from './session-reference.js';
+import { STORE_FLAGS } from './store-options.js';
 
 const FLAGS = {
   ...STORE_FLAGS,
@@ -97,10 +98,7 @@ async function selectorOf(target: Target, engine: WsAuthEngine): Promise<Revocat
   const userHash = user === undefined ? session.userHash! : userHashOf(engine.keys.userHash, user);
   const sessions = await engine.stores.sessions.list(userHash);
   const found = sessions.find(({ id }) => engine.audit.referenceOf(id) === session.reference);
-  if (!found)
-    throw new CommandFailed(
-      'there is no such session: it has ended, or WS_AUTH_SECRET is not the one of the nodes',
-    );
+  if (!found) throw new CommandFailed('there is no such session: it has ended, or is of another user');
   return { session: found.id };
 }
 

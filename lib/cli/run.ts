@@ -32,6 +32,8 @@ const USAGE = `usage: nestjs-ws-auth <command>
       --json
 
   sessions, revoke and bans take the store from
+      --module <module>          the application that the nodes run, as for "doctor"
+  or, for one server, from
       WS_AUTH_REDIS_URL          or --redis <url>, which must hold no password
       WS_AUTH_SECRET             the "secret" option of the nodes
       --prefix <text>            the "redisPrefix" option of the nodes, "ws:" when it is left out
@@ -48,10 +50,17 @@ const COMMANDS = new Map([
   ['bans', runBans],
 ]);
 
+const HELP = ['--help', '-h'];
+
+/** Never by what stands behind a flag: a user whose id is "-h" must not turn a revocation into a success. */
+function asksForHelp(name: string, rest: readonly string[]): boolean {
+  return name === 'help' || HELP.includes(name) || (rest.length === 1 && HELP.includes(rest[0]!));
+}
+
 /** Runs a command line without the name of the program. @returns the exit code */
 export async function run(args: readonly string[], io: CommandIo): Promise<number> {
   const [name, ...rest] = args;
-  if (name === undefined || args.includes('--help') || args.includes('-h') || name === 'help') {
+  if (name === undefined || asksForHelp(name, rest)) {
     io.out(USAGE);
     return name === undefined ? EXIT.failed : EXIT.ok;
   }

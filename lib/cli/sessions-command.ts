@@ -1,8 +1,9 @@
 import { toLogLine } from '../core/audit/redaction.js';
 import { userHashOf } from '../core/identifiers.js';
-import { STORE_FLAGS, withAdminNode } from './admin-node.js';
+import { withAdminNode } from './admin-node.js';
 import { EXIT, readArguments, UsageError, type CommandIo } from './command-line.js';
 import { referenceOf } from './session-reference.js';
+import { STORE_FLAGS } from './store-options.js';
 
 /** A session as an operator sees it. */
 interface ListedSession {
@@ -45,8 +46,7 @@ export async function runSessions(args: readonly string[], io: CommandIo): Promi
 }
 
 function describe(sessions: readonly ListedSession[]): string {
-  if (sessions.length === 0)
-    return 'no live session; if there should be one, look whether WS_AUTH_SECRET is the one of the nodes\n';
+  if (sessions.length === 0) return 'no live session\n';
   const blocks = sessions.map(({ reference, createdAt, lastUsedAt, expiresAt, sockets, roles, data }) => {
     const more = toLogLine({ roles, data });
     return `${reference}\n  created ${createdAt}  used ${lastUsedAt}  ends ${expiresAt}  sockets ${sockets}\n  ${more}`;

@@ -7,6 +7,8 @@ interface ReachOptions {
   readonly host?: unknown;
   readonly path?: unknown;
   readonly tls?: unknown;
+  /** Without it ioredis leaves `tls` aside where there are sentinels. */
+  readonly enableTLSForSentinelMode?: unknown;
   readonly username?: unknown;
   readonly password?: unknown;
   readonly sentinels?: readonly { readonly host?: unknown }[] | null;
@@ -19,7 +21,7 @@ export function describeReach(client: RedisClient): Omit<RedisFacts, 'server'> {
   const hasUser = typeof options.username === 'string' && options.username !== '';
   return {
     isLoopback: hosts.every(isLoopback),
-    isTls: Boolean(options.tls),
+    isTls: Boolean(options.tls) && (!hasSentinels(options) || Boolean(options.enableTLSForSentinelMode)),
     hasPassword: typeof options.password === 'string' && options.password !== '',
     // Who gives a password alone, or nothing, is the default user.
     user: hasUser ? (options.username as string) : 'default',
@@ -45,12 +47,17 @@ function reachOf(client: RedisClient): ReachOptions {
   return (isClusterClient(client) ? options?.redisOptions : options) ?? {};
 }
 
-function hostsOf(client: RedisClient, { host, path, sentinels }: ReachOptions): readonly string[] {
+function hasSentinels({ sentinels }: ReachOptions): boolean {
+  return Boolean(sentinels && sentinels.length > 0);
+}
+
+function hostsOf(client: RedisClient, options: ReachOptions): readonly string[] {
+  const { host, path, sentinels } = options;
   if (isClusterClient(client)) {
     const nodes = client.nodes('all') as unknown as readonly { readonly options?: ReachOptions }[];
     return nodes.map(({ options }) => String(options?.host ?? ''));
   }
-  if (sentinels && sentinels.length > 0) return sentinels.map((sentinel) => String(sentinel.host ?? ''));
+  if (sentinels && hasSentinels(options)) return sentinels.map((sentinel) => String(sentinel.host ?? ''));
   return [typeof path === 'string' ? 'localhost' : String(host ?? 'localhost')];
 }
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Redis } from 'ioredis';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { newNodeId } from '../../lib/core/identifiers.js';
 import { startApp, type TestApp } from '../support/app.js';
 import { makeChatGateway } from '../support/gateways.js';
@@ -207,6 +207,28 @@ describe('the command line on a store with live sockets', () => {
     });
   });
 
+  it('refuses to revoke by another secret, by which it would find nobody (SE-01)', async () => {
+    const { phone } = await logIn();
+    const world = { env: { ...env, WS_AUTH_SECRET: randomBytes(48).toString('base64url') } };
+    for (const args of [['revoke', '--user', 'ada'], ['sessions', '--user', 'ada'], ['bans']])
+      expect(await cli(args, world)).toMatchObject({
+        code: 2,
+        out: '',
+        err: expect.stringMatching(/the secret is not the one of the nodes/),
+      });
+    await expectAlive(...phone.clients);
+  });
+
+  it('goes on where no node has said which its secret is', async () => {
+    await logIn();
+    const client = new Redis(server.port, '127.0.0.1');
+    await client.del(`${prefix}mark`);
+    expect(await cli(['revoke', '--user', 'ada'])).toMatchObject({ code: 0 });
+    // The command is none of the nodes, and does not say it for them.
+    expect(await client.exists(`${prefix}mark`)).toBe(0);
+    client.disconnect();
+  });
+
   it('leaves nothing in a store that no node has used under that prefix', async () => {
     const { code, err } = await runCli(['sessions', '--user', 'ada', '--prefix', 'other:'], { env });
     expect(code).toBe(2);
@@ -214,6 +236,21 @@ describe('the command line on a store with live sockets', () => {
     const client = new Redis(server.port, '127.0.0.1');
     expect(await client.keys('other:*')).toEqual([]);
     client.disconnect();
+  });
+});
+
+describe('a command at a server with a password', () => {
+  it('says that the password is wrong, and not what it is', async () => {
+    const server = await startRedis('--requirepass', 'right-password');
+    onTestFinished(() => server.stop());
+    const env = {
+      WS_AUTH_REDIS_URL: `redis://:canary-password@127.0.0.1:${server.port}`,
+      WS_AUTH_SECRET: SECRET,
+    };
+    const { code, err } = await runCli(['bans'], { env });
+    expect(code).toBe(2);
+    expect(err).toMatch(/Redis cannot be used: WRONGPASS/);
+    expect(err).not.toContain('canary-password');
   });
 });
 
@@ -240,7 +277,7 @@ describe('a command that cannot be carried out', () => {
       'a store that is away',
       ['sessions', '--user', 'ada'],
       env,
-      /Redis cannot be used: the Redis server cannot be reached/,
+      /Redis cannot be used: connect ECONNREFUSED/,
     ],
     [
       'a password among the arguments',
@@ -258,6 +295,37 @@ describe('a command that cannot be carried out', () => {
     ['nobody', ['sessions'], env, /say whose sessions: --user <id>/],
     ['nothing', ['revoke'], env, /say what to revoke/],
     ['an empty user', ['revoke', '--user', ''], env, /--user is empty/],
+    ['two users', ['revoke', '--user', 'ada', '--user', 'bob', '--yes'], env, /--user is given twice/],
+    [
+      'a password in the query',
+      ['bans', '--redis', 'redis://127.0.0.1:1?password=canary-password'],
+      env,
+      /--redis must hold no password/,
+    ],
+    [
+      'a password in what is no URL',
+      ['bans', '--redis', '//:canary-password@127.0.0.1:1'],
+      env,
+      /--redis must hold no password/,
+    ],
+    [
+      'a store beside the application',
+      ['bans', '--module', 'dist/app.module.js', '--redis', 'redis://127.0.0.1:1'],
+      env,
+      /--module knows the store/,
+    ],
+    [
+      'an application that has no store',
+      ['bans', '--module', 'test/cli/fixtures/made-app.ts'],
+      {},
+      /the application has no "redis"/,
+    ],
+    [
+      'an application that does not boot',
+      ['bans', '--module', 'test/cli/fixtures/refused-app.ts#RefusedModule'],
+      {},
+      /option "origins" is missing/,
+    ],
     ['two things', ['revoke', '--user', 'ada', '--everyone'], env, /choose one/],
     [
       'a session before a time',

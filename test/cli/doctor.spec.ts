@@ -37,6 +37,12 @@ describe('nestjs-ws-auth doctor', () => {
     expect({ code, err }).toEqual({ code: 0, err: '' });
   });
 
+  it('takes a module that a function has made, as docs/cli.md says', async () => {
+    const { code, out } = await doctor('made-app.ts');
+    expect(code).toBe(0);
+    expect(out).toContain('0 errors, 0 warnings');
+  });
+
   it('takes warnings for failures only when it is strict', async () => {
     const [lax, strict] = [await doctor('warned-app.ts'), await doctor('warned-app.ts', '--strict')];
     expect(lax).toMatchObject({ code: 0, out: expect.stringContaining('0 errors, 1 warning') });
@@ -100,6 +106,12 @@ describe('nestjs-ws-auth', () => {
     expect(asked).toMatchObject({ code: 0, out: expect.stringMatching(/^usage: nestjs-ws-auth/), err: '' });
     expect(await runCli([])).toMatchObject({ code: 2, out: asked.out });
     expect(await runCli(['doctor', '-h'])).toMatchObject({ code: 0, out: asked.out });
+  });
+
+  it.each(['--help', '-h'])('does not take a user of the id "%s" for a question', async (id) => {
+    const { code, out, err } = await runCli(['revoke', '--user', id]);
+    expect({ code, out }).toEqual({ code: 2, out: '' });
+    expect(err).toMatch(/'--user' argument is ambiguous/);
   });
 
   it('refuses a command that there is not, without repeating it', async () => {

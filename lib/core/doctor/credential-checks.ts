@@ -90,7 +90,7 @@ export const CREDENTIAL_CHECKS: readonly DoctorCheck[] = [
     find: ({ options }) =>
       when(
         options.credentials.includes('cookie') && options.cookie.secure === 'auto',
-        'cookie.secure is "auto": without TLS the cookie is called as it is named, without __Host- and Secure, but on loopback',
+        'cookie.secure is "auto": without TLS, and not on loopback, the cookie goes without Secure and __Host-',
       ),
   },
   {

@@ -22,7 +22,7 @@ export const HANDSHAKE_CHECKS: readonly DoctorCheck[] = [
     find: ({ options }) =>
       when(
         options.hosts === undefined,
-        'hosts is not set: a page can point a name of its own at this server (DNS rebinding)',
+        'hosts is not set: unless this server listens on loopback, a page can point a name of its own at it (DNS rebinding)',
       ),
   },
   {

@@ -5,7 +5,7 @@ import { deflateRawSync } from 'node:zlib';
 const FEWEST_BITS = 100;
 /** What stands in secrets that were never meant to stay. */
 const PLACEHOLDER =
-  /secret|password|passwort|change.?me|changeit|replace|default|example|insecure|development|s3cr3t|123456|abcdef|qwerty|your.?(key|token)|xxxx/i;
+  /secret|password|passwort|change.?me|changeit|replace|default|example|insecure|development|s3cr3t|123456|abcdef|qwerty|your.?(key|token)|x{6}/i;
 
 /** The bytes of a secret, as every option takes it. */
 export function secretBytes(secret: string | Buffer | KeyObject): Buffer {

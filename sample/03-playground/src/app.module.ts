@@ -11,16 +11,25 @@ import { SETTINGS } from './settings.token.js';
 import { AUDIENCE, ISSUER, MACHINE, pageOrigin, type Settings } from './settings.js';
 import { WireLog } from './wire-log.js';
 
+const CERTIFICATE = 'client-certificate' as const;
+
 @Module({})
 export class AppModule {
   static with(settings: Settings, wire: WireLog): DynamicModule {
-    const { ports, jwtSecret, machinePassword } = settings;
+    const { ports, jwtSecret, machinePassword, certificates } = settings;
     return {
       module: AppModule,
       imports: [
         WsAuthModule.forRoot({
           origins: [pageOrigin(ports)],
-          credentials: ['ticket', 'bearer', 'cookie', 'basic', 'client-certificate', 'first-message'],
+          credentials: [
+            'ticket',
+            'bearer',
+            'cookie',
+            'basic',
+            'first-message',
+            ...(certificates ? [CERTIFICATE] : []),
+          ],
           jwt: {
             secret: jwtSecret,
             algorithms: ['HS256'],
@@ -36,7 +45,7 @@ export class AppModule {
                 : null,
             tokenUser: 'token',
           },
-          clientCertificate: {
+          clientCertificate: certificates && {
             principal: ({ subject }) =>
               subject.CN === MACHINE ? { id: subject.CN, roles: ['machine'] } : null,
           },
@@ -46,7 +55,9 @@ export class AppModule {
       ],
       controllers: [LoginController, LabController, PageController],
       providers: [
-        ...Object.values(gateways),
+        ...Object.values(gateways).filter(
+          (gateway) => certificates || gateway !== gateways.CertificateGateway,
+        ),
         MachineClient,
         { provide: WireLog, useValue: wire },
         { provide: SETTINGS, useValue: settings },

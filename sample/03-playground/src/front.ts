@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { Server as HttpServer } from 'node:http';
+import { Server as HttpsServer } from 'node:https';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
 import { showHandshake } from './redact.js';
@@ -51,7 +52,8 @@ export class Front {
     socket.once('close', () => this.#sockets.delete(socket));
     // An error ends this socket, and nothing else.
     socket.on('error', () => socket.destroy());
-    application.emit('connection', socket);
+    // To a server of TLS too a socket is handed as one whose TLS is done, or that never has any.
+    application.emit(application instanceof HttpsServer ? 'secureConnection' : 'connection', socket);
     let head = '';
     const read = (chunk: Buffer): void => {
       head += chunk.toString('latin1');

@@ -19,13 +19,14 @@ export interface Playground {
 export async function startPlayground(wanted: Ports): Promise<Playground> {
   const wire = new WireLog();
   const certificates = await makeCertificates();
+  const tls = certificates && tlsOptions(certificates);
   const foreign = new ForeignServer();
   const fronts = {
     page: new Front(wire),
     gateway: new Front(wire),
     cookie: new Front(wire),
     basic: new Front(wire),
-    ...(certificates && { tls: new Front(wire, tlsOptions(certificates)) }),
+    ...(tls && { tls: new Front(wire, tls) }),
   };
   const ports: Ports = {
     page: await fronts.page.listen(wanted.page),
@@ -38,6 +39,8 @@ export async function startPlayground(wanted: Ports): Promise<Playground> {
 
   const app = await NestFactory.create(AppModule.with({ ports, certificates, ...makeSecrets() }, wire), {
     forceCloseConnections: true,
+    // A gateway for client certificates must be on a server that asks for them.
+    httpsOptions: tls,
   });
   app.useWebSocketAdapter(new WsAuthAdapter(app));
   app.get(WsAuthEvents).subscribe((event) => wire.audited(event));
@@ -56,6 +59,6 @@ export async function startPlayground(wanted: Ports): Promise<Playground> {
 }
 
 /** Asks for a certificate and lets everybody in: what it is worth is decided at the handshake. */
-function tlsOptions({ server, authority }: Certificates): TlsOptions {
-  return { ...server, ca: authority, requestCert: true, rejectUnauthorized: false };
+function tlsOptions({ server, authority }: Certificates) {
+  return { ...server, ca: authority, requestCert: true, rejectUnauthorized: false } satisfies TlsOptions;
 }

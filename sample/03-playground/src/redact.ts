@@ -1,6 +1,5 @@
 const MASK = '•••';
 const SHOWN = ['host', 'origin', 'cookie', 'authorization', 'sec-websocket-protocol'];
-const SECRET_PARAMETERS = new Set(['ticket', 'token', 'access_token', 'jwt', 'auth']);
 const CARRIERS = ['ticket.ws-auth.', 'base64url.bearer.ws-auth.'];
 
 /** The head of a handshake as people may see it. */
@@ -24,9 +23,9 @@ export function showHandshake(head: string): ShownHandshake | undefined {
   return { attempt, lines: [request, ...headers.flatMap(showHeader)] };
 }
 
+/** Any of them may be a credential, and its name can be written in many ways. */
 function hideParameter(pair: string): string {
-  const name = pair.split('=', 1)[0]!;
-  return SECRET_PARAMETERS.has(name.toLowerCase()) ? `${name}=${MASK}` : pair;
+  return pair.includes('=') ? `${pair.split('=', 1)[0]}=${MASK}` : MASK;
 }
 
 function showHeader(line: string): string[] {
@@ -39,7 +38,7 @@ function showHeader(line: string): string[] {
 
 function hideValue(name: string, value: string): string {
   if (name === 'authorization') return `${value.split(' ', 1)[0]} ${MASK}`;
-  if (name === 'cookie') return value.replace(/=[^;]*/g, `=${MASK}`);
+  if (name === 'cookie') return value.split(/; */).map(hideParameter).join('; ');
   if (name === 'sec-websocket-protocol') return value.split(/, */).map(hideProtocol).join(', ');
   return value;
 }

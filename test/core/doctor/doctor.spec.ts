@@ -94,8 +94,16 @@ const CASES: Readonly<Record<CheckId, readonly [bad: Change, good: Change]>> = {
     set({ credentials: ['ticket', 'basic'], basic: { tokenUser: 'token' } }),
   ],
   'basic-plain': [
-    { production: false, isTlsServer: false, options: { credentials: ['basic'], basic: { verify: () => null } } },
-    { production: false, isTlsServer: true, options: { credentials: ['basic'], basic: { verify: () => null } } },
+    {
+      production: false,
+      isTlsServer: false,
+      options: { credentials: ['basic'], basic: { verify: () => null } },
+    },
+    {
+      production: false,
+      isTlsServer: true,
+      options: { credentials: ['basic'], basic: { verify: () => null } },
+    },
   ],
   'client-certificate-plain': [
     {
@@ -343,6 +351,18 @@ describe('examine', () => {
       expect(idsOf(good)).not.toContain(id);
     },
   );
+
+  it.each([
+    ['20.19.0', true],
+    ['22.12.0', false],
+    ['23.1.0', true],
+    ['25.9.0', true],
+    ['26.0.0', false],
+    ['27.1.0', false],
+  ])('knows whether Node %s has ended, and claims nothing of lines to come', (nodeVersion, hasEnded) => {
+    const now = Date.UTC(2026, 10, 1);
+    expect(idsOf({ nodeVersion, now }).includes('node-end-of-life')).toBe(hasEnded);
+  });
 
   it('takes no secret into what it says', () => {
     const bad = set({ secret: MADE_UP, ...secretIssuer(MADE_UP) });

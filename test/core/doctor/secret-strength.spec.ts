@@ -16,6 +16,10 @@ describe('isGuessable', () => {
     expect(isGuessable(createSecretKey(Buffer.from(secret)))).toBe(true);
   });
 
+  it('is false for a few equal characters that chance has put side by side', () => {
+    expect(isGuessable('q7RxxXxWm2ZtJv9KdPsLhY4cBnEoAgUi3fT6w8NxkD1yQzVrHjMe5SaGpCbXuI0lF')).toBe(false);
+  });
+
   it('is false for what `openssl rand` gives, in every spelling', () => {
     for (let round = 0; round < 200; round += 1) {
       const bytes = randomBytes(48);
