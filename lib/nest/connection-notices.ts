@@ -10,6 +10,9 @@ import type { GuardedPath } from './gateway-registry.js';
 import { GuardedSocket } from './guarded-socket.js';
 import { RightsListeners, type OnWsRightsChanged } from './rights-listeners.js';
 
+/** How many clients are told in one turn: a write each, and everybody else waits for so many. */
+const TOLD_PER_TURN = 100;
+
 /** Tells clients and gateways what has changed about live connections. */
 export class ConnectionNotices implements ConnectionObserver {
   readonly #context: MessageContext;
@@ -18,6 +21,8 @@ export class ConnectionNotices implements ConnectionObserver {
   #listeners: RightsListeners | undefined;
   /** The ports of paths, by what their connections were admitted under. */
   readonly #ports = new Map<ConnectionTerms, number>();
+  /** Clients that are to hear of a change, oldest first. */
+  #untold: { readonly connection: Connection; readonly change: RightsChange }[] = [];
 
   constructor(parts: {
     context: MessageContext;
@@ -34,11 +39,10 @@ export class ConnectionNotices implements ConnectionObserver {
     this.#ports.set(policy, port);
   }
 
-  /** The gateways at once; the client in the next turn, behind the `auth.ok` of a refresh that brought the change. */
+  /** The gateways at once; the client with the next turns, behind the `auth.ok` of a refresh that brought the change. */
   rightsChanged(connection: Connection, change: RightsChange): void {
-    const { added, removed } = change;
-    const data = { added: namesOf(added), removed: namesOf(removed) };
-    if (connection.hearsNotices) setImmediate(() => connection.send(frame('auth.changed', data)));
+    if (connection.hearsNotices && this.#untold.push({ connection, change }) === 1)
+      setImmediate(() => this.#tell());
     const port = this.#ports.get(connection.terms);
     if (port === undefined || !(connection.transport instanceof GuardedSocket)) return;
     const client = connection.transport as unknown as WebSocket;
@@ -55,6 +59,17 @@ export class ConnectionNotices implements ConnectionObserver {
   /** In the next turn: the client hears first that its credential was good. */
   authenticated({ transport }: Connection): void {
     if (transport instanceof GuardedSocket) setImmediate(() => transport.inbox?.resumeParked());
+  }
+
+  /** No timer between turns: the last of many is told as soon as the node can, and no longer turn holds the others up. */
+  #tell(): void {
+    const turn = this.#untold.slice(0, TOLD_PER_TURN);
+    this.#untold = this.#untold.slice(TOLD_PER_TURN);
+    if (this.#untold.length > 0) setImmediate(() => this.#tell());
+    for (const { connection, change } of turn) {
+      const data = { added: namesOf(change.added), removed: namesOf(change.removed) };
+      connection.send(frame('auth.changed', data));
+    }
   }
 
   #call(listener: OnWsRightsChanged, client: WebSocket, change: RightsChange): void {

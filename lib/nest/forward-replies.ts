@@ -4,6 +4,8 @@ import type { GuardedSocket } from './guarded-socket.js';
 /** What becomes of the values of an Observable. */
 export interface ReplyObserver {
   readonly onReply: (value: unknown) => void;
+  /** Asked before each value: without it the Observable is ended. */
+  readonly mayReply: () => boolean;
   readonly onError: (error: unknown) => void;
 }
 
@@ -15,7 +17,7 @@ export interface ReplyObserver {
 export function forwardReplies(
   socket: GuardedSocket,
   replies: Observable<unknown>,
-  { onReply, onError }: ReplyObserver,
+  { onReply, mayReply, onError }: ReplyObserver,
 ): Promise<void> {
   return new Promise((resolve) => {
     const subscription = new Subscription();
@@ -26,7 +28,9 @@ export function forwardReplies(
     });
     const inner = replies.subscribe({
       next: (value) => {
-        if (socket.readyState === socket.OPEN) onReply(value);
+        // What is emitted while it is subscribed comes before it can be ended.
+        if (subscription.closed) return;
+        if (socket.readyState === socket.OPEN && mayReply()) onReply(value);
         else subscription.unsubscribe();
         resolve();
       },

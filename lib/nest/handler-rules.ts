@@ -3,10 +3,11 @@ import type { ModulesContainer } from '@nestjs/core';
 import { NO_RULES, type AuthorizationRules } from '../core/authorization/authorization-rules.js';
 import { reportingPolicy, type PolicyFunction, type PolicyInput } from '../core/authorization/policy.js';
 import { WsAuthOptionsError } from '../core/errors.js';
-import { declaredRules, describeRuleProblems } from './declared-rules.js';
+import { declaredRules, describeRuleProblems, ruleDecoratorsOn } from './declared-rules.js';
 import { handlerMethodsOf, methodsOf } from './handler-methods.js';
+import { findApplicationConfig } from './nest-eleven.js';
 import { PolicyProviders } from './policy-providers.js';
-import { WS_AUTH_POLICIES } from './ws-auth.constants.js';
+import { NEST, WS_AUTH_POLICIES } from './ws-auth.constants.js';
 
 /** The rules of all handlers, of gateways and of controllers, compiled once: metadata is dear to read for each message. */
 export class HandlerRules {
@@ -36,21 +37,28 @@ export class HandlerRules {
       this.#compile(handler, gateway, `${gateway.name}.${name}()`, problems);
   }
 
-  /** Compiles the handlers of controllers as far as they have policies, at boot: a missing provider is found then. */
+  /**
+   * Compiles the handlers of controllers as far as they have policies, at boot: a missing provider is found then, and rules
+   * that no guard at all could ask for. Whether another guard than `WsAuthHttpGuard` does is not checked.
+   */
   compileControllers(modules: ModulesContainer, problems: string[]): void {
     this.#providers ??= new PolicyProviders(modules);
+    const config = findApplicationConfig(modules);
+    const guards = config ? [...config.getGlobalGuards(), ...config.getGlobalRequestGuards()] : [];
+    const isGuarded = guards.length > 0;
     for (const module of modules.values()) {
       for (const { metatype } of module.controllers.values()) {
-        if (typeof metatype === 'function') this.#compileController(metatype as Type, problems);
+        if (typeof metatype === 'function') this.#compileController(metatype as Type, isGuarded, problems);
       }
     }
   }
 
-  #compileController(controller: Type, problems: string[]): void {
+  #compileController(controller: Type, isGuarded: boolean, problems: string[]): void {
     problems.push(...describeRuleProblems(controller, `controller ${controller.name}`));
     for (const { name, handler } of methodsOf(controller)) {
       const place = `${controller.name}.${name}()`;
       problems.push(...describeRuleProblems(handler, place));
+      if (!isGuarded) problems.push(...describeUnguarded(handler, controller, place));
       if ([handler, controller].some((target) => Reflect.hasMetadata(WS_AUTH_POLICIES, target)))
         this.#compile(handler, controller, place, problems);
     }
@@ -78,6 +86,7 @@ export class HandlerRules {
     this.#keep(handler, owner, rules);
     return rules;
   }
+
   #keep(handler: object, owner: Type, rules: AuthorizationRules): void {
     const known = this.#known.get(handler);
     if (!known || known.owner === owner) {
@@ -87,4 +96,16 @@ export class HandlerRules {
     const byOwner = this.#inherited.get(handler) ?? new WeakMap<object, AuthorizationRules>();
     this.#inherited.set(handler, byOwner.set(owner, rules));
   }
+}
+
+/** Rules of a route that nobody would hold a request against. */
+function describeUnguarded(handler: object, controller: Type, place: string): string[] {
+  const targets = [handler, controller];
+  const isRoute = Reflect.hasMetadata(NEST.route, handler);
+  if (!isRoute || targets.some((target) => Reflect.hasMetadata(NEST.guards, target))) return [];
+  const decorators = new Set(targets.flatMap((target) => ruleDecoratorsOn(target)));
+  return [...decorators].map(
+    (decorator) =>
+      `${place} has ${decorator} and no guard: nobody would be asked, add @UseGuards(WsAuthHttpGuard)`,
+  );
 }

@@ -1,6 +1,7 @@
 import { isObservable, type Observable } from 'rxjs';
 import type { Logger } from '@nestjs/common';
 import type { RawData } from 'ws';
+import { missingRight } from '../core/authorization/authorization-rules.js';
 import { CLOSE, type CloseCode } from '../core/close-code.js';
 import { mayBeAuthFrame } from '../core/handshake/auth-frame.js';
 import type { GatewayPolicy } from '../core/handshake/gateway-policy.js';
@@ -13,8 +14,9 @@ import { byteLengthOf, toBuffer } from './raw-data.js';
 import { forwardReplies } from './forward-replies.js';
 import type { GuardedSocket, SocketReceiver } from './guarded-socket.js';
 import type { BoundHandler } from './handler-table.js';
-import type { PathRules } from './message-rules.js';
+import type { MessageRules, PathRules } from './message-rules.js';
 import type { QueuedMessage } from './queued-message.js';
+import { refuseMessage } from './refuse-message.js';
 import { SocketInbox, type InboxContext } from './socket-inbox.js';
 import { SocketRefresh } from './socket-refresh.js';
 import { CONNECTION_KEY } from './ws-auth.constants.js';
@@ -221,13 +223,17 @@ export class MessageDispatcher implements SocketReceiver {
    * value is what the handler returned.
    */
   async #handle(socket: GuardedSocket, handler: BoundHandler, message: QueuedMessage): Promise<void> {
+    const inContext = this.#beginMessage(socket);
     try {
-      const result = await this.#call(socket, handler, message);
+      const { data, event } = message;
+      const result = await (inContext ? inContext(() => handler(data, event)) : handler(data, event));
       if (!isObservable(result)) return this.#reply(socket, result);
-      const isIntercepted = this.#inboxes.rules.byEvent.get(message.event)?.isIntercepted === true;
+      const rules = this.#inboxes.rules.byEvent.get(message.event);
+      const isIntercepted = rules?.isIntercepted === true;
       // Behind an interceptor, to subscribe is to run the handler: a client that has left is no reason not to.
       if (isIntercepted ? socket.inbox?.isFenced : socket.readyState !== socket.OPEN) return;
-      const firstValue = this.#forward(socket, result, isIntercepted);
+      const forward = (): Promise<void> => this.#forward(socket, result, message.event, rules);
+      const firstValue = inContext ? inContext(forward) : forward();
       if (isIntercepted) await firstValue;
     } catch (error) {
       // An exception filter that rethrows is a bug of the application: told, and the next message is handled.
@@ -235,26 +241,41 @@ export class MessageDispatcher implements SocketReceiver {
     }
   }
 
-  #call(socket: GuardedSocket, handler: BoundHandler, { data, event }: QueuedMessage): unknown {
+  /** Where services ask whose message it is, all parts of its handling are in one context. */
+  #beginMessage(socket: GuardedSocket): (<T>(part: () => T) => T) | undefined {
     const { messageContext } = this.#engine;
     const connection = messageContext.isOn ? socket[CONNECTION_KEY] : undefined;
-    if (!connection) return handler(data, event);
-    return messageContext.runMessage(connection, () => handler(data, event));
+    return connection && messageContext.beginMessage(connection);
   }
 
-  /** @param isIntercepted the handler begins when its Observable is subscribed */
-  #forward(socket: GuardedSocket, replies: Observable<unknown>, isIntercepted: boolean): Promise<void> {
-    const forward = (): Promise<void> =>
-      forwardReplies(socket, replies, {
-        onReply: (value) => this.#reply(socket, value),
-        onError: (error) => this.#logger.error(error),
-      });
-    const { messageContext } = this.#engine;
-    const connection = messageContext.isOn ? socket[CONNECTION_KEY] : undefined;
-    if (!connection) return forward();
-    return isIntercepted
-      ? messageContext.runMessage(connection, forward)
-      : messageContext.run(connection, forward);
+  /** Behind an interceptor the first value is the answer of a handler that was permitted: it is sent. */
+  #forward(
+    socket: GuardedSocket,
+    replies: Observable<unknown>,
+    event: unknown,
+    rules: MessageRules | undefined,
+  ): Promise<void> {
+    let isAnswer = rules?.isIntercepted === true;
+    return forwardReplies(socket, replies, {
+      mayReply: () => isAnswer || !rules || this.#holdsRights(socket, event, rules),
+      onReply: (value) => {
+        isAnswer = false;
+        this.#reply(socket, value);
+      },
+      onError: (error) => this.#logger.error(error),
+    });
+  }
+
+  /** @returns false, and tells the client, when no handler of the event would be permitted any more */
+  #holdsRights(socket: GuardedSocket, event: unknown, { rights }: MessageRules): boolean {
+    const connection = socket[CONNECTION_KEY];
+    if (!connection || rights.length === 0) return true;
+    const missing = rights.map((asked) => missingRight(connection.principal, asked));
+    const [first] = missing;
+    if (first === undefined || missing.includes(undefined)) return true;
+    const { code, message } = refuseMessage(this.#engine, connection, first);
+    socket.send(exceptionFrame({ code, message, ...(typeof event === 'string' ? { event } : {}) }));
+    return false;
   }
 
   #reply(socket: GuardedSocket, result: unknown): void {

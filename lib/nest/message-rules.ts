@@ -1,3 +1,4 @@
+import type { AuthorizationRules } from '../core/authorization/authorization-rules.js';
 import {
   compileThrottleLimits,
   type ThrottleLimit,
@@ -6,6 +7,9 @@ import {
 import type { DeclaredGateway, DeclaredHandler } from './declared-gateway.js';
 import type { StepUpRules } from './step-up.js';
 
+/** Roles and scopes, all of them. */
+type AskedRights = Pick<AuthorizationRules, 'roles' | 'scopes'>;
+
 /** What is asked of the messages of one event before they are handled. */
 export interface MessageRules {
   readonly throttle: readonly ThrottleRule[];
@@ -13,6 +17,8 @@ export interface MessageRules {
   readonly concurrency: number | undefined;
   /** What the handler returns comes as an Observable whatever it was: its slot is free with the first value. */
   readonly isIntercepted: boolean;
+  /** What its handlers ask for, each by itself; empty when one of them asks for nothing. */
+  readonly rights: readonly AskedRights[];
   /** Rules of its handlers that ask for a recent authentication. */
   readonly stepUp: readonly StepUpRules[];
 }
@@ -47,6 +53,7 @@ export function resolvePathRules(gateways: readonly DeclaredGateway[], module: M
         throttle: throttleOf(handler, gateway, ofGateway, module.throttle),
         concurrency: handler.concurrency,
         isIntercepted: module.isIntercepted || handler.isIntercepted,
+        rights: asksRights(handler.rules) ? [handler.rules] : [],
         stepUp: handler.rules.maxAuthAgeMs === Infinity ? [] : [handler.rules],
       };
       byEvent.set(handler.event, merge(byEvent.get(handler.event), rules));
@@ -55,6 +62,10 @@ export function resolvePathRules(gateways: readonly DeclaredGateway[], module: M
   const concurrency = Math.min(...gateways.map((gateway) => gateway.concurrency ?? module.concurrency));
   const hasStepUp = [...byEvent.values()].some(({ stepUp }) => stepUp.length > 0);
   return { concurrency, byEvent, hasStepUp };
+}
+
+function asksRights({ roles, scopes }: AskedRights): boolean {
+  return roles.length + scopes.length > 0;
 }
 
 function throttleOf(
@@ -94,6 +105,7 @@ function merge(known: MessageRules | undefined, added: MessageRules): MessageRul
     throttle: [...new Set([...known.throttle, ...added.throttle])],
     concurrency: concurrencies.length > 0 ? Math.min(...concurrencies) : undefined,
     isIntercepted: known.isIntercepted || added.isIntercepted,
+    rights: known.rights.length === 0 || added.rights.length === 0 ? [] : [...known.rights, ...added.rights],
     stepUp: [...known.stepUp, ...added.stepUp],
   };
 }

@@ -43,7 +43,7 @@ export class WsAuthExceptionFilter implements ExceptionFilter {
   catch(exception: unknown, host: ArgumentsHost): void {
     const ws = host.switchToWs();
     const client = ws.getClient<{ send?: (text: string) => void }>();
-    const described = this.describe(exception, ws.getData());
+    const described = this.#tryDescribe(exception, ws.getData());
     const pattern: unknown = ws.getPattern();
     client.send?.(
       exceptionFrame({
@@ -53,6 +53,16 @@ export class WsAuthExceptionFilter implements ExceptionFilter {
     );
     // Last, because what is thrown may be anything, and a logger may stumble over it.
     if (!described) this.#logger.error(exception);
+  }
+
+  /** What is thrown may be anything: one that cannot even be looked at is internal. */
+  #tryDescribe(exception: unknown, payload: unknown): ExceptionData | undefined {
+    try {
+      return this.describe(exception, payload);
+    } catch (error) {
+      this.#logger.error(error);
+      return undefined;
+    }
   }
 
   /**
@@ -90,7 +100,7 @@ function describeHttpException(exception: HttpException, payload: unknown): Exce
   const response = exception.getResponse();
   if (isFieldErrors(response)) return describeFields(code, response, payload);
   const messages: unknown =
-    typeof response === 'object' ? (response as { message?: unknown }).message : response;
+    typeof response === 'object' ? (response as { message?: unknown } | null)?.message : response;
   if (Array.isArray(messages)) return describeFields(code, messages, payload);
   return { code, message: typeof messages === 'string' ? messages : exception.message };
 }

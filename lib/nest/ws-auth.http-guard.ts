@@ -16,7 +16,7 @@ import { authorize } from '../core/authorization/authorize.js';
 import type { PolicyInput } from '../core/authorization/policy.js';
 import type { Principal } from '../core/principal.js';
 import type { Caller } from '../core/session/caller-authenticator.js';
-import { HttpTransportReader, rawRequestOf, type HttpRequest } from './http-caller.js';
+import { HttpTransportReader, pathOf, rawRequestOf, type HttpRequest } from './http-caller.js';
 import { CALLER_KEY, WS_AUTH_ENGINE } from './ws-auth.constants.js';
 import type { WsAuthEngine } from './ws-auth.engine.js';
 
@@ -57,7 +57,6 @@ export class WsAuthHttpGuard implements CanActivate {
     const caller = await this.#authenticate(request);
     if (!caller) throw unauthorized(rawRequestOf(request), context.switchToHttp().getResponse());
     request[CALLER_KEY] = caller;
-    if (caller.session) await this.#engine.sessions.touch(caller.session.id);
     await this.#authorize(context, caller);
     return true;
   }
@@ -99,14 +98,10 @@ export class WsAuthHttpGuard implements CanActivate {
   }
 
   async #authenticate(request: HttpRequest): Promise<Caller | null> {
-    const raw = rawRequestOf(request);
-    const { authorization, cookie } = raw.headers;
     try {
-      return await this.#engine.callers.authenticate({
-        authorization,
-        cookie,
-        transport: this.#transport.read(raw),
-      });
+      const caller = await this.#engine.callers.authenticate(this.#transport.factsOf(rawRequestOf(request)));
+      const hasEnded = caller?.session && !(await this.#engine.sessions.touch(caller.session.id));
+      return hasEnded ? null : caller;
     } catch (error) {
       if (error instanceof StoreUnavailable) throw new ServiceUnavailableException();
       throw error instanceof HttpException
@@ -119,7 +114,7 @@ export class WsAuthHttpGuard implements CanActivate {
 /** What a caller can do about a refusal: RFC 9470 §3 for the age of an authentication, RFC 6750 §3.1 for scopes. */
 function challengeOf(denial: Denial, { maxAuthAgeMs, scopes }: AuthorizationRules): string | undefined {
   if (denial === 'scopes')
-    return `Bearer realm="ws", error="insufficient_scope", scope="${scopes.join(' ')}"`;
+    return `Bearer realm="ws", error="insufficient_scope", scope="${quotable(scopes.join(' '))}"`;
   if (denial !== 'auth_age') return undefined;
   const maxAge = Math.floor(maxAuthAgeMs / 1_000);
   return (
@@ -128,15 +123,14 @@ function challengeOf(denial: Denial, { maxAuthAgeMs, scopes }: AuthorizationRule
   );
 }
 
+/** RFC 9110 §5.6.4. Names are printable ASCII, as the boot has seen. */
+function quotable(text: string): string {
+  return text.replace(/["\\]/g, String.raw`\$&`);
+}
+
 function inputOfRequest(request: HttpRequest, principal: Principal): PolicyInput {
   const { body, params } = request as { body?: unknown; params?: Readonly<Record<string, string>> };
   const raw = rawRequestOf(request);
   const event = `${raw.method ?? 'GET'} ${pathOf(raw)}`;
   return { principal, connection: undefined, event, payload: body, params: params ?? {} };
-}
-
-/** Without the query. */
-function pathOf(request: IncomingMessage): string {
-  const url = (request as { originalUrl?: string }).originalUrl ?? request.url ?? '/';
-  return url.split('?', 1)[0]!;
 }

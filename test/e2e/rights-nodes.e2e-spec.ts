@@ -27,6 +27,7 @@ function makeRoomGateway() {
     static readonly guard = guard;
     static handled = 0;
     static changes = 0;
+    static transferred = 0;
     handleRightsChanged() {
       RoomGateway.changes += 1;
     }
@@ -46,6 +47,7 @@ function makeRoomGateway() {
     @WsRecentAuth('5m')
     @SubscribeMessage('transfer')
     transfer() {
+      RoomGateway.transferred += 1;
       return { event: 'transferred' };
     }
   }
@@ -158,6 +160,19 @@ describe('rights on two nodes (SE-09)', () => {
     expect(await other.message()).toEqual({ event: 'transferred' });
   });
 
+  it('close 4403 who waits for a step-up, and nothing of what waited is handled or answered', async () => {
+    const [a, b] = await startNodes();
+    const authenticatedAt = Date.now() - 600_000;
+    const { session } = await a.sessions.create({ userId: 'ada', roles: ['member'], authenticatedAt });
+    const client = await open(b, session.id);
+    client.send('transfer');
+    await client.messageOf('auth.required');
+    await a.sessions.setRoles({ user: 'ada' }, { roles: ['guest'] });
+    await a.sessions.rotate(session.id, { reauthenticated: true });
+    expect(await client.closed()).toMatchObject({ code: 4403, before: [] });
+    expect(b.gateway.transferred).toBe(0);
+  });
+
   it('do not let a refresh become another user, on whichever node', async () => {
     const [a, b] = await startNodes();
     const { session } = await a.sessions.create({ userId: 'ada', roles: ['member'] });
@@ -191,15 +206,16 @@ describe('rights on two nodes (SE-09)', () => {
     const started = performance.now();
     const arrivals: number[] = [];
     const told = all.map(async (client) => {
-      expect(await client.message()).toEqual({
-        event: 'auth.changed',
-        data: { added: ['moderator'], removed: [] },
-      });
+      const notice = await client.message();
+      // Looked at later: a thousand comparisons would be a part of what is measured.
       arrivals.push(performance.now() - started);
+      return notice;
     });
     await a.sessions.setRoles({ user: 'ada' }, { roles: ['member', 'moderator'] });
     const resolvedMs = performance.now() - started;
-    await Promise.all(told);
+    const notices = await Promise.all(told);
+    const notice = { event: 'auth.changed', data: { added: ['moderator'], removed: [] } };
+    expect(notices).toEqual(Array.from({ length: 1_000 }, () => notice));
     arrivals.sort((x, y) => x - y);
     const at = (share: number) => arrivals[Math.ceil(arrivals.length * share) - 1]!.toFixed(1);
     console.log(

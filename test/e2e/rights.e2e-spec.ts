@@ -18,7 +18,7 @@ import {
   type Type,
 } from '@nestjs/common';
 import { MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
-import { concatMap, from, interval, map, type Observable, take } from 'rxjs';
+import { concatMap, from, interval, map, type Observable, Subject, take } from 'rxjs';
 import { afterEach, describe, expect, it } from 'vitest';
 import {
   type OnWsRightsChanged,
@@ -28,6 +28,7 @@ import {
   WsAuth,
   type WsAuthOptions,
   WsAuthHttpGuard,
+  StoreUnavailable,
   WsConnections,
   WsPolicy,
   WsRecentAuth,
@@ -37,6 +38,8 @@ import {
 } from '../../lib/index.js';
 import { startApp, type TestApp, type TestAppParts } from '../support/app.js';
 import { latch } from '../support/core-harness.js';
+import { eventually } from '../support/eventually.js';
+import { interpose } from '../support/interpose.js';
 import { RawClient } from '../support/raw-client.js';
 
 const open: TestApp[] = [];
@@ -423,6 +426,48 @@ describe('what is looked at again (SE-09)', () => {
     },
   );
 
+  it.each([
+    ['by itself', []],
+    ['behind an interceptor', [UseInterceptors({ intercept: (_, next) => next.handle() })]],
+  ])('is what a handler goes on to send: its Observable ends with its right (%s)', async (_, decorators) => {
+    const news = new Subject<number>();
+    @WsAuth()
+    @WebSocketGateway({ path: '/ws' })
+    class NewsGateway {
+      @WsRoles('member')
+      @SubscribeMessage('watch')
+      watch(): Observable<object> {
+        return news.pipe(map((data) => ({ event: 'news', data })));
+      }
+      @WsRoles('member')
+      @SubscribeMessage('resign')
+      async resign() {
+        await test.sessions.setRoles({ session: session.id }, { roles: [] });
+        return { event: 'resigned' };
+      }
+    }
+    for (const decorate of decorators) (decorate as ClassDecorator)(NewsGateway);
+    const test = await start(NewsGateway);
+    const { client, session } = await inSession(test, { roles: ['member', 'guest'] });
+    client.send('watch');
+    await eventually(() => news.observed);
+    news.next(1);
+    expect(await client.message()).toEqual({ event: 'news', data: 1 });
+    await test.sessions.setRoles({ session: session.id }, { roles: ['member'] });
+    expect((await client.message()).event).toBe('auth.changed');
+    news.next(2);
+    expect(await client.message()).toEqual({ event: 'news', data: 2 });
+    client.send('resign');
+    const answers = [await client.message(), await client.message()].map(({ event }) => event);
+    expect(answers.toSorted()).toEqual(['auth.changed', 'resigned']);
+    news.next(3);
+    news.next(4);
+    expect(await client.message()).toMatchObject(refused('forbidden', 'watch'));
+    expect(news.observed).toBe(false);
+    const fails = test.events.filter(({ event }) => event === 'authz_fail');
+    expect(fails).toMatchObject([{ reasonCode: 'message_roles' }]);
+  });
+
   it('is the message, and not what its handler calls itself', async () => {
     @WsAuth()
     @WebSocketGateway({ path: '/ws' })
@@ -581,6 +626,25 @@ describe('a change of rights (SE-09)', () => {
     expect(closed).toMatchObject({ event: 'authz_fail', reasonCode: 'gateway_rights_lost', closeCode: 4403 });
   });
 
+  it('does not reach who has no session: a revocation does, and a new token brings the new rights', async () => {
+    const test = await start(makeHookGateway());
+    const token = test.token({ roles: ['member', 'admin'], iat: Math.floor(Date.now() / 1_000) - 5 });
+    const client = await connect(test, '/ws', { Authorization: `Bearer ${token}` });
+    await client.upgraded();
+    await client.messageOf('auth.ok');
+    expect(await test.sessions.setRoles({ user: 'ada' }, { roles: ['member'] })).toBe(0);
+    expect(test.connections.ofUser('ada')[0]!.principal.roles).toEqual(['member', 'admin']);
+    await test.sessions.revoke({ user: 'ada' });
+    expect(await client.closed()).toMatchObject({ code: 4410, before: [] });
+    const again = await connect(test, '/ws', { Authorization: `Bearer ${token}` });
+    expect((await again.response()).status).toBe(401);
+    const iat = Math.floor(Date.now() / 1_000) + 1;
+    const fresh = await admitted(test, { roles: ['member'], iat });
+    fresh.send('say');
+    expect(await fresh.message()).toEqual({ event: 'said' });
+    expect(test.connections.ofUser('ada')[0]!.principal.roles).toEqual(['member']);
+  });
+
   it('goes on where a gateway throws, at once or later', async () => {
     const failures = [
       () => {
@@ -695,6 +759,11 @@ describe('rules on HTTP', () => {
     list() {
       return [];
     }
+    @WsScopes('say"hi\\')
+    @Get('quoted')
+    quoted() {
+      return [];
+    }
     @WsRecentAuth('5m')
     @Get('gold')
     gold() {
@@ -721,6 +790,8 @@ describe('rules on HTTP', () => {
       403,
       'Bearer realm="ws", error="insufficient_scope", scope="vault:read vault:list"',
     ]);
+    const quoted = await get('quoted', { roles: ['member'], scope: '' });
+    expect(quoted.headers.get('www-authenticate')).toContain(String.raw`scope="say\"hi\\"`);
     const late = await get('gold', { roles: ['member'], auth_time: now - 301 });
     expect([late.status, late.headers.get('www-authenticate')]).toEqual([
       401,
@@ -732,6 +803,50 @@ describe('rules on HTTP', () => {
     const reasons = test.events
       .filter(({ event }) => event === 'authz_fail')
       .map(({ reasonCode }) => reasonCode);
-    expect(reasons).toEqual(['request_roles', 'request_scopes', 'request_auth_age']);
+    expect(reasons).toEqual(['request_roles', 'request_scopes', 'request_scopes', 'request_auth_age']);
+  });
+
+  it('ask nobody about a session that ends or cannot be counted as used in that moment: 401, 503', async () => {
+    const test = await start(IdleGateway, { module: { controllers: [VaultController] } });
+    const { session } = await test.sessions.create({ userId: 'ada', roles: ['member'] });
+    const get = () =>
+      fetch(`http://127.0.0.1:${test.port}/vault/door`, {
+        headers: { authorization: `Bearer ${test.token({ sid: session.id, roles: ['member'] })}` },
+      });
+    expect((await get()).status).toBe(200);
+    let touch: () => Promise<(number | null)[]> = async () => [null];
+    interpose(test.engine.stores.sessions, 'touch', () => () => touch());
+    expect((await get()).status).toBe(401);
+    touch = () => Promise.reject(new StoreUnavailable('away'));
+    expect((await get()).status).toBe(503);
+  });
+
+  it('refuse the boot where no guard stands that could ask for them', async () => {
+    @WsRoles('admin')
+    @Controller('open')
+    class OpenController {
+      @Get()
+      read() {}
+    }
+    @Controller('half')
+    class HalfController {
+      @WsScopes('all')
+      @Get()
+      read() {}
+    }
+    const boot = (controller: Type, before?: TestAppParts['before']) =>
+      startApp({ gateways: [IdleGateway], module: { controllers: [controller] }, before }).then((test) =>
+        test.close(),
+      );
+    await expect(boot(OpenController)).rejects.toThrow(
+      /OpenController.read\(\) has @WsRoles\(\) and no guard: .* @UseGuards\(WsAuthHttpGuard\)/,
+    );
+    await expect(boot(HalfController)).rejects.toThrow(
+      /HalfController.read\(\) has @WsScopes\(\) and no guard/,
+    );
+    await boot(
+      OpenController,
+      (app) => void app.useGlobalGuards(app.get(WsAuthHttpGuard, { strict: false })),
+    );
   });
 });

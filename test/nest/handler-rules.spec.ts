@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { describe, expect, it } from 'vitest';
 import { NO_RULES } from '../../lib/core/authorization/authorization-rules.js';
 import { WsPolicy, WsRecentAuth, WsRoles, WsScopes } from '../../lib/index.js';
+import { declaredRules, describeRuleProblems } from '../../lib/nest/declared-rules.js';
 import { HandlerRules } from '../../lib/nest/handler-rules.js';
 
 class Base {
@@ -33,6 +34,41 @@ describe('HandlerRules', () => {
       expect(rules.of(plain, Guests)).toBe(NO_RULES);
     }
     expect(rules.of(edit, Members)).toBe(rules.of(edit, Members));
+  });
+
+  it('add up where decorators of one kind are stacked, as those of an application may be', () => {
+    const [first, second] = [() => true, () => false];
+    @WsRoles('member')
+    @WsRoles('guest', 'member')
+    @WsRecentAuth('5m')
+    @WsRecentAuth('1h')
+    class Stacked {
+      @WsScopes('read')
+      @WsScopes()
+      @WsRecentAuth('1h')
+      @WsRecentAuth(5)
+      say() {}
+      @WsPolicy(first)
+      @WsPolicy(second)
+      ask() {}
+      @WsRecentAuth('1h')
+      @WsRecentAuth('never' as never)
+      wait() {}
+    }
+    const { say, ask, wait } = Stacked.prototype;
+    expect(declaredRules(say, Stacked)).toMatchObject({
+      roles: ['member', 'guest'],
+      scopes: ['read'],
+      maxAuthAgeMs: 5,
+    });
+    expect(declaredRules(ask, Stacked)).toMatchObject({ policies: [first, second], maxAuthAgeMs: 300_000 });
+    expect(describeRuleProblems(wait, 'wait()').join()).toContain('received "never"');
+    class Heir extends Stacked {}
+    WsRoles('heir')(Heir);
+    expect([declaredRules(ask, Heir).roles, declaredRules(ask, Stacked).roles]).toEqual([
+      ['heir'],
+      ['member', 'guest'],
+    ]);
   });
 
   it('with policies are not made before it is known where to look for them', () => {

@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { TokenRejected } from '../../lib/core/errors.js';
-import { JwksKeys } from '../../lib/nest/jwks-keys.js';
+import { JwksKeys, loadJose } from '../../lib/nest/jwks-keys.js';
 import { fakeClock, type FakeClock } from '../support/fake-clock.js';
 
 const MINUTE_MS = 60_000;
@@ -82,5 +82,42 @@ describe('JwksKeys', () => {
 
   it('refuses a kid that the issuer has not published', async () => {
     await expect(keys.keyFor(RS('unknown'))).rejects.toMatchObject({ reason: 'key_unknown' });
+  });
+});
+
+describe('loadJose', () => {
+  const failing = (code: string, message: string) => () =>
+    Promise.reject(Object.assign(new Error(message), { code }));
+  const problemOf = async (load: () => Promise<never>): Promise<unknown> =>
+    loadJose(load).catch((error: { problems: unknown }) => error.problems);
+
+  it('says what to install where it is not', async () => {
+    for (const [code, said] of [
+      ['ERR_MODULE_NOT_FOUND', "Cannot find package 'jose' imported from /app/main.js"],
+      ['MODULE_NOT_FOUND', "Cannot find module 'jose'"],
+    ] as const) {
+      expect(await problemOf(failing(code, `${said}\nRequire stack:\n- /app/main.js`))).toEqual([
+        `option "jwt.jwksUri" needs the package jose, which is not installed: npm install jose (${said})`,
+      ]);
+    }
+  });
+
+  it('does not say so where it is, and cannot be loaded, as under Jest', async () => {
+    for (const [code, said] of [
+      [
+        'ERR_VM_DYNAMIC_IMPORT_CALLBACK_MISSING_FLAG',
+        'A dynamic import callback was invoked without --experimental-vm-modules',
+      ],
+      ['ERR_MODULE_NOT_FOUND', "Cannot find package 'other' imported from /app/node_modules/jose/index.js"],
+    ] as const) {
+      expect(await problemOf(failing(code, said))).toEqual([
+        `option "jwt.jwksUri" needs the package jose, which is installed but cannot be loaded here (${said}): under Jest, which ` +
+          'loads ES modules only with node --experimental-vm-modules, set "jwt.publicKey" instead',
+      ]);
+    }
+  });
+
+  it('loads what is installed', async () => {
+    expect(await loadJose()).toHaveProperty('createRemoteJWKSet');
   });
 });

@@ -63,6 +63,27 @@ describe('validationSentences', () => {
     ]);
   });
 
+  it.each<[string, object, string]>([
+    ['in another case', { word: 'CANARY-7F3A' }, 'word is too long: canary-7f3a'],
+    ['without the blanks around it', { word: '  canary-7f3a ' }, 'word is too long: canary-7f3a'],
+    ['that is the name of an entry', { map: { 'canary-7f3a': 1 } }, 'map.canary-7f3a must be a string'],
+    ['of another language', { 'canary-7f3a': 1 }, 'la propiedad canary-7f3a no debe existir'],
+    [
+      'behind a thousand others',
+      { word: 'canary-7f3a', many: Array.from({ length: 2_000 }, (_, index) => index) },
+      'word is too long: canary-7f3a',
+    ],
+  ])('repeats nothing %s', (_, payload, sentence) => {
+    const [told] = validationSentences([sentence], payload);
+    expect(told).toMatch(/^\w+( field)? is not valid$/);
+    expect(told).not.toContain('canary');
+  });
+
+  it('knows an unknown property by its constraint, whatever the sentence', () => {
+    const error = { property: 'canary', constraints: { whitelistValidation: 'canary: no permitida' } };
+    expect(validationSentences([error], { canary: 1 })).toEqual(['a property should not exist']);
+  });
+
   it('tells no more than a client can read', () => {
     const many = Array.from({ length: 100 }, (_, index) => `field${index} is bad`);
     expect(validationSentences(many, {})).toHaveLength(32);

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.js';
 import type { Principal } from '../principal.js';
 import { missingRight, type AuthorizationRules, type Denial } from './authorization-rules.js';
-import type { PolicyInput } from './policy.js';
+import { isThenable, type PolicyInput } from './policy.js';
 
 /** Who is held against rules. Read anew at each look, because all of it can change while a policy is awaited. */
 export interface Subject {
@@ -77,8 +77,4 @@ async function awaitPolicies(
     rest = [...rules.policies];
   }
   return 'policy';
-}
-
-function isThenable(answer: unknown): answer is PromiseLike<unknown> {
-  return typeof (answer as { then?: unknown } | null | undefined)?.then === 'function';
 }

@@ -40,7 +40,8 @@ async function awaitAnswer(answer: PromiseLike<unknown>, permit: (answer: unknow
   return permit(await answer);
 }
 
-function isThenable(answer: unknown): answer is PromiseLike<unknown> {
+/** Promises of other realms and libraries too. */
+export function isThenable(answer: unknown): answer is PromiseLike<unknown> {
   return typeof (answer as { then?: unknown } | null | undefined)?.then === 'function';
 }
 

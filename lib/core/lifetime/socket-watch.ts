@@ -69,6 +69,8 @@ export class SocketWatch<S extends WatchedSocket = WatchedSocket> implements Dea
   /** The same by the monotonic clock, as of when it was learnt. */
   #credentialEndsBy = Infinity;
   #expiringAt = Infinity;
+  /** Unix ms of the end that is announced, infinite for that of the longest life: each is announced once. */
+  #announcedEnd = Number.NaN;
   #sessionIdleEndsAt = Infinity;
   #revalidateAt: number;
   #usedAt: number;
@@ -100,9 +102,17 @@ export class SocketWatch<S extends WatchedSocket = WatchedSocket> implements Dea
     this.#credentialEndsAt = endsAt;
     this.#credentialEndsBy = now + endsAt - clock();
     this.#sessionIdleEndsAt = now + sessionIdleLeftMs;
-    const lifeMs = Math.min(this.#credentialEndsBy, this.#lifeEndsAt) - now;
-    this.#expiringAt = now + lifeMs - Math.min(EXPIRING_MS, lifeMs * EXPIRING_SHARE);
+    this.#announceEnd(now);
     this.#arm(now);
+  }
+
+  #announceEnd(now: number): void {
+    const isOfLife = this.#lifeEndsAt <= this.#credentialEndsBy;
+    const end = isOfLife ? Infinity : this.#credentialEndsAt;
+    if (end === this.#announcedEnd) return;
+    this.#announcedEnd = end;
+    const lifeMs = (isOfLife ? this.#lifeEndsAt : this.#credentialEndsBy) - now;
+    this.#expiringAt = now + lifeMs - Math.min(EXPIRING_MS, lifeMs * EXPIRING_SHARE);
   }
 
   /** The store was asked about the session, and this is how long it lives without use. */

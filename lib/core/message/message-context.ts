@@ -33,9 +33,12 @@ export class MessageContext {
     return this.#storage ? this.#storage.run({ connection, isUnseen: false }, work) : work();
   }
 
-  /** Handles a message of a connection. */
-  runMessage<T>(connection: Connection, work: () => T): T {
-    return this.#storage ? this.#storage.run({ connection, isUnseen: true }, work) : work();
+  /** Begins a message of a connection. @returns what runs each part of its handling: the same message in all of them */
+  beginMessage(connection: Connection): <T>(part: () => T) => T {
+    const storage = this.#storage;
+    if (!storage) return (part) => part();
+    const work: Work = { connection, isUnseen: true };
+    return (part) => storage.run(work, part);
   }
 
   /** The connection of a message whose handler begins now. Answers once: what the handler calls itself is no message. */

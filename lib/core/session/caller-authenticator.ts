@@ -1,4 +1,6 @@
 import type { KeyObject } from 'node:crypto';
+import type { AuditRecord } from '../audit/audit-event.js';
+import type { AuditLog } from '../audit/audit-log.js';
 import { StoreUnavailable, TokenRejected } from '../errors.js';
 import { authTimeOf } from '../handshake/grant-of.js';
 import type { TokenVerifier, VerifiedToken } from '../handshake/token-verifier.js';
@@ -13,6 +15,8 @@ export interface CallerFacts {
   readonly authorization: string | undefined;
   readonly cookie: string | undefined;
   readonly transport: CookieTransport;
+  /** Where it comes from and what it asks for, as the audit log has it. */
+  readonly place?: Pick<AuditRecord, 'ip' | 'ipSource' | 'origin' | 'path'>;
 }
 
 /** Who makes an HTTP request, by the same credentials as a handshake. */
@@ -37,17 +41,20 @@ const VERIFY_TIMEOUT_MS = 5_000;
 export class CallerAuthenticator {
   readonly #stores: Stores;
   readonly #cookie: SessionCookie;
+  readonly #audit: Pick<AuditLog, 'record'>;
   readonly #verifier: TokenVerifier | undefined;
   readonly #userHashKey: KeyObject;
 
   constructor(options: {
     stores: Stores;
     cookie: SessionCookie;
+    audit: Pick<AuditLog, 'record'>;
     verifier: TokenVerifier | undefined;
     userHashKey: KeyObject;
   }) {
     this.#stores = options.stores;
     this.#cookie = options.cookie;
+    this.#audit = options.audit;
     this.#verifier = options.verifier;
     this.#userHashKey = options.userHashKey;
   }
@@ -58,7 +65,7 @@ export class CallerAuthenticator {
    */
   async authenticate(facts: CallerFacts): Promise<Caller | null> {
     const reading = this.#cookie.read(facts.cookie, facts.transport);
-    if (reading.kind === 'duplicate') return null;
+    if (reading.kind === 'duplicate') return this.#refuseTossed(facts);
     const sessionToken = reading.kind === 'value' ? reading.value : undefined;
     const cookieSession = sessionIdOf(sessionToken) ?? undefined;
     // Browsers add Basic to what they send by themselves, as they do with cookies: it is no bearer, and no contradiction.
@@ -71,6 +78,19 @@ export class CallerAuthenticator {
     const principal = principalOfSession(session);
     const none = { narrowing: undefined, token: undefined };
     return { ...none, principal, session, sessionToken, authenticatedAt, authTime };
+  }
+
+  /** Which of the two is ours nobody can tell; as in a handshake, it is refused and told (requirement CK-02). */
+  #refuseTossed({ place }: CallerFacts): null {
+    this.#audit.record({
+      ...place,
+      event: 'authn_login_fail',
+      outcome: 'refused',
+      reasonCode: 'cookie_tossing_suspected',
+      status: 401,
+      method: 'cookie',
+    });
+    return null;
   }
 
   async #byBearer(authorization: string, cookieSession: string | undefined): Promise<Caller | null> {

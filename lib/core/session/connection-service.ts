@@ -11,24 +11,17 @@ import type { Lifetime } from '../lifetime/lifetime.js';
 import { PacedCloser } from '../lifetime/paced-closer.js';
 import { credentialToCheck, Revalidation } from '../lifetime/revalidation.js';
 import type { LifetimeDue, WatchOwner } from '../lifetime/socket-watch.js';
-import { entryConcerns } from '../revocation/entry-match.js';
-import { RecentEntries } from '../revocation/recent-entries.js';
-import { isLaterEntry, type RevocationEntry } from '../revocation/revocation-log.js';
+import type { RevocationEntry } from '../revocation/revocation-log.js';
 import type { Stores } from '../stores.js';
 import type { ConnectionObserver } from './connection-observer.js';
 import { ConnectionTable } from './connection-table.js';
-import type { Session } from './session.js';
+import { LogFollower } from './log-follower.js';
 import { SessionActivity } from './session-activity.js';
 
 const REVOKED: Ending = { close: CLOSE.revoked, reason: 'revoked' };
 const EXPIRED: Ending = { close: CLOSE.expired, reason: 'expired' };
 const IDLE: Ending = { close: CLOSE.idleTimeout, reason: 'idle_timeout' };
-const OVERRUN: Ending = { close: CLOSE.tryLater, reason: 'revocation_log_overrun' };
-const REPLACED: Ending = { close: CLOSE.replaced, reason: 'replaced' };
 const RIGHTS_LOST: Ending = { close: CLOSE.forbidden, reason: 'gateway_rights_lost' };
-
-/** Clients that a fault of this node sends away come back spread over this time. */
-const OVERRUN_RETRY_MS = 10_000;
 
 /** A message so shortly before the store's answer may have come after the store gave it. */
 const MAX_ANSWER_MS = 1_000;
@@ -50,7 +43,7 @@ export interface ConnectionServiceOptions {
 export class ConnectionService implements WatchOwner<Connection> {
   readonly #options: ConnectionServiceOptions;
   readonly #table = new ConnectionTable();
-  readonly #recent = new RecentEntries();
+  readonly #follower: LogFollower;
   readonly #closer = new PacedCloser();
   readonly #activity: SessionActivity;
   readonly #revalidation: Revalidation;
@@ -74,6 +67,16 @@ export class ConnectionService implements WatchOwner<Connection> {
       wheel: options.wheel,
       onRevoked: (connection) => this.end(connection, REVOKED),
       onError: options.onError,
+    });
+    this.#follower = new LogFollower({
+      table: this.#table,
+      log: options.stores.revocations,
+      extendedByMessages: options.extendedByMessages,
+      owner: {
+        end: (connection, ending) => this.end(connection, ending),
+        rightsApplied: (connection, before) => this.#noteRights(connection, before),
+        authenticated: (connection) => this.#observer?.authenticated(connection),
+      },
     });
     options.stores.revocations.follow(
       (entry) => this.apply(entry),
@@ -126,7 +129,7 @@ export class ConnectionService implements WatchOwner<Connection> {
     connection.watch = lifetime.watch(connection, this);
     this.#allow(connection, idleLeftMs);
     this.#opening = connection;
-    this.#applyMissed(connection, logTail);
+    this.#follower.catchUp(connection, logTail);
     this.#opening = undefined;
     return connection;
   }
@@ -137,31 +140,19 @@ export class ConnectionService implements WatchOwner<Connection> {
    * connection that has ended meanwhile, the place that the store gave it again is given back.
    */
   renew(connection: Connection, grant: Grant, logTail: string, idleLeftMs: number | undefined): void {
-    if (!connection.isOpen) return this.#release(connection);
+    if (!this.isLive(connection)) return this.#release(connection);
     const { authTime } = connection;
     const isShorter = grant.expiresAt < connection.grant.expiresAt;
-    if (isShorter) this.#noteProof(connection, grant, logTail);
+    if (isShorter) this.#follower.takeProof(connection, grant, logTail);
     else this.#replaceGrant(connection, grant, logTail, idleLeftMs);
     if (connection.isOpen && connection.authTime > authTime) this.#observer?.authenticated(connection);
-  }
-
-  /** What has been revoked since the store decided proves nothing, and ends who presents it. */
-  #noteProof(connection: Connection, grant: Grant, logTail: string): void {
-    const missed = this.#recent.after(this.#partitionOf(connection), logTail);
-    if (!missed) return this.#endOverrun(connection);
-    const presented = { id: connection.id, grant };
-    const revoking = missed.find(
-      (entry) => !['rights', 'rotate'].includes(entry.order.kind) && entryConcerns(entry, presented),
-    );
-    if (revoking) this.#applyTo(connection, revoking);
-    else connection.noteAuthentication(grant.authTime);
   }
 
   #replaceGrant(connection: Connection, grant: Grant, logTail: string, idleLeftMs: number | undefined): void {
     const before = connection.principal;
     this.#table.update(connection, () => connection.renew(grant));
     this.#allow(connection, idleLeftMs);
-    this.#applyMissed(connection, logTail);
+    this.#follower.catchUp(connection, logTail);
     this.#noteRights(connection, before);
   }
 
@@ -221,44 +212,12 @@ export class ConnectionService implements WatchOwner<Connection> {
 
   /** Applies an entry of the revocation log to this node. @returns how many connections it ended or changed */
   apply(entry: RevocationEntry): number {
-    this.#recent.add(entry);
-    const concerned = this.#candidatesFor(entry).filter(
-      (connection) => this.#isUnseen(entry, connection) && entryConcerns(entry, connection),
-    );
-    for (const connection of concerned) this.#applyTo(connection, entry);
-    return concerned.length;
-  }
-
-  /**
-   * True when the admission was decided without this entry. Ids of two partitions have no order: of an entry of another
-   * partition nobody can tell, so it counts as unseen. But one for everyone stands in the connection's own partition too.
-   */
-  #isUnseen(entry: RevocationEntry, connection: Connection): boolean {
-    if (entry.partition !== this.#partitionOf(connection)) return entry.order.kind !== 'everyone';
-    return isLaterEntry(entry.id, connection.seenUpTo);
-  }
-
-  #partitionOf({ grant }: Connection): string {
-    return this.#options.stores.revocations.partitionOf(grant.userHash);
+    return this.#follower.apply(entry);
   }
 
   /** Writes every Close frame that is still waiting for its turn. */
   flushCloses(): void {
     this.#closer.flush();
-  }
-
-  /** The entries that came between the store's decision and this moment. Where they are no longer known, nobody is let in. */
-  #applyMissed(connection: Connection, logTail: string): void {
-    connection.seenUpTo = logTail;
-    const missed = this.#recent.after(this.#partitionOf(connection), logTail);
-    if (!missed) return this.#endOverrun(connection);
-    for (const entry of missed) {
-      if (entryConcerns(entry, connection)) this.#applyTo(connection, entry);
-    }
-  }
-
-  #endOverrun(connection: Connection): void {
-    this.end(connection, { ...OVERRUN, retryAfterMs: Math.random() * OVERRUN_RETRY_MS });
   }
 
   /** The store has lost what it knew, or some of it: registers what lives here anew, and asks about all of it. */
@@ -281,80 +240,14 @@ export class ConnectionService implements WatchOwner<Connection> {
     await this.#revalidation.checkAll(connections);
   }
 
-  #candidatesFor(entry: RevocationEntry): Connection[] {
-    const { order } = entry;
-    switch (order.kind) {
-      case 'session':
-      case 'rotate':
-        return this.#table.ofSession(order.sessionId);
-      case 'token':
-        return this.#table.ofToken(order.tokenHash);
-      case 'replace': {
-        const connection = this.#table.get(order.connectionId);
-        return connection ? [connection] : [];
-      }
-      case 'rights':
-      case 'user':
-        this.#raiseKeptSession(entry);
-        return this.#table.ofUser(order.userHash);
-      case 'everyone':
-        return this.#table.all();
-    }
-  }
-
-  /** "All but this one" counts as a fresh login of the one that is kept. */
-  #raiseKeptSession(entry: RevocationEntry): void {
-    const { order, cut } = entry;
-    if (order.kind !== 'user' || order.exceptSessionId === undefined || cut === undefined) return;
-    for (const connection of this.#table.ofSession(order.exceptSessionId)) {
-      const { grant } = connection;
-      if (!grant.session || grant.authenticatedAt >= cut) continue;
-      connection.renew({ ...grant, authenticatedAt: cut, principal: connection.principal });
-    }
-  }
-
-  #applyTo(connection: Connection, entry: RevocationEntry): void {
-    const { order } = entry;
-    if (order.kind === 'rights') return this.#changeRights(connection, order.roles, order.scopes);
-    if (order.kind === 'rotate') return this.#rotate(connection, order.newSessionId, entry.cut);
-    this.end(connection, order.kind === 'replace' ? REPLACED : { ...REVOKED, reason: entry.reason });
-  }
-
-  #changeRights(
-    connection: Connection,
-    roles: readonly string[] | undefined,
-    scopes: readonly string[] | undefined,
-  ): void {
-    const before = connection.principal;
-    this.#replaceSession(connection, { ...(roles ? { roles } : {}), ...(scopes ? { scopes } : {}) });
-    this.#noteRights(connection, before);
-  }
-
-  /** @param reauthenticatedAt Unix ms at which the user has authenticated again, if that is why */
-  #rotate(connection: Connection, id: string, reauthenticatedAt: number | undefined): void {
-    if (reauthenticatedAt === undefined) return this.#replaceSession(connection, { id });
-    const times = { authenticatedAt: reauthenticatedAt, authTime: reauthenticatedAt };
-    this.#replaceSession(connection, { id, ...times });
-    connection.renew({ ...connection.grant, ...times, principal: connection.principal });
-    if (connection !== this.#opening) this.#observer?.authenticated(connection);
-  }
-
-  /** Ends who has lost what its path asks for; tells the others. Of one that nobody has seen the handshake decides. */
+  /** Ends who has lost what its path asks for; tells the others. */
   #noteRights(connection: Connection, before: Principal): void {
-    if (connection === this.#opening || !connection.isOpen) return;
+    if (!connection.isOpen) return;
     const change = rightsChange(before, connection.principal);
     if (!change) return;
     if (holdsRights(connection.principal, connection.terms))
       this.#observer?.rightsChanged(connection, change);
     else this.end(connection, RIGHTS_LOST);
-  }
-
-  #replaceSession(connection: Connection, change: Partial<Session>): void {
-    const { session } = connection;
-    if (!session) return;
-    this.#table.update(connection, () => connection.replaceSession(Object.freeze({ ...session, ...change })));
-    // What was told was told of the session that it had.
-    connection.tellsNextUse = this.#options.extendedByMessages;
   }
 
   /** A socket that cannot be closed keeps no other from being closed. */

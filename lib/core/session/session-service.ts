@@ -161,7 +161,8 @@ export class SessionService {
 
   /**
    * Changes roles or scopes of one session or of all sessions of a user. Live connections have the new rights for their
-   * next message; a connection whose credential narrows its rights keeps that narrowing.
+   * next message; a connection whose credential narrows its rights keeps that narrowing. Not reached are connections
+   * without a session: their credential would bring its rights back, and so it is to be revoked.
    *
    * @returns how many sessions changed
    * @throws {WsAuthError} `invalid_selector` or `invalid_principal`
@@ -175,13 +176,14 @@ export class SessionService {
     if ([rights.roles, rights.scopes].some((names) => names !== undefined && !isNameList(names))) {
       throw new WsAuthError('invalid_principal', 'setRoles(): roles and scopes are lists of printable names');
     }
+    const { session, user } = selector as { session?: unknown; user?: unknown };
+    if ((session === undefined) === (user === undefined) || !['string', 'undefined'].includes(typeof user))
+      throw new WsAuthError('invalid_selector', 'setRoles(): name a session, or the principal id of a user');
     // Copies: what the caller does with its lists afterwards is not a change of rights.
     const roles = rights.roles && Object.freeze([...rights.roles]);
     const scopes = rights.scopes && Object.freeze([...rights.scopes]);
-    const sessionId = 'session' in selector ? readSessionId(selector.session) : undefined;
-    const userHash = sessionId
-      ? userHashOfSession(sessionId)
-      : userHashOf(this.#userHashKey, (selector as { user: string }).user);
+    const sessionId = session === undefined ? undefined : readSessionId(session);
+    const userHash = sessionId ? userHashOfSession(sessionId) : userHashOf(this.#userHashKey, user as string);
     const { sessions } = await this.#stores.revocations.append(
       { kind: 'rights', userHash, sessionId, roles, scopes },
       'rights',
@@ -191,7 +193,7 @@ export class SessionService {
       outcome: 'success',
       reasonCode: 'rights_changed',
       sessionId,
-      principal: 'user' in selector ? selector.user : undefined,
+      principal: user as string | undefined,
     });
     return sessions;
   }

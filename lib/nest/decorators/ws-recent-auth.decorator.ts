@@ -1,5 +1,6 @@
-import { SetMetadata } from '@nestjs/common';
+import { readDurationMs } from '../../core/authorization/duration.js';
 import { WS_AUTH_RECENT_AUTH } from '../ws-auth.constants.js';
+import { addRule } from './add-rule.js';
 
 /**
  * Asks that the user has authenticated lately: logged in, or proved anew who it is. A message that comes too late for that
@@ -16,5 +17,12 @@ import { WS_AUTH_RECENT_AUTH } from '../ws-auth.constants.js';
  * @see RFC 9470
  */
 export function WsRecentAuth(maxAge: string | number): MethodDecorator & ClassDecorator {
-  return SetMetadata(WS_AUTH_RECENT_AUTH, maxAge) as MethodDecorator & ClassDecorator;
+  return addRule<string | number>(WS_AUTH_RECENT_AUTH, (below) =>
+    below === undefined || timeOf(maxAge) <= timeOf(below) ? maxAge : below,
+  );
+}
+
+/** What is no time comes before all others: it stops the boot. */
+function timeOf(maxAge: string | number): number {
+  return readDurationMs(maxAge) ?? 0;
 }

@@ -1,5 +1,5 @@
-import { SetMetadata } from '@nestjs/common';
 import { WS_AUTH_ROLES } from '../ws-auth.constants.js';
+import { addRule, joinEntries } from './add-rule.js';
 
 /**
  * Asks for roles: all that are named. On a gateway, nobody without them connects (403, or close 4403) or stays, and its
@@ -9,5 +9,5 @@ import { WS_AUTH_ROLES } from '../ws-auth.constants.js';
  * Without a name it says that whoever is authenticated may, on purpose: what `strict` wants to hear.
  */
 export function WsRoles(...roles: string[]): MethodDecorator & ClassDecorator {
-  return SetMetadata(WS_AUTH_ROLES, Object.freeze(roles)) as MethodDecorator & ClassDecorator;
+  return addRule<readonly string[]>(WS_AUTH_ROLES, (below) => joinEntries(roles, below));
 }

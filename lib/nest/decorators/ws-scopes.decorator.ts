@@ -1,5 +1,5 @@
-import { SetMetadata } from '@nestjs/common';
 import { WS_AUTH_SCOPES } from '../ws-auth.constants.js';
+import { addRule, joinEntries } from './add-rule.js';
 
 /**
  * Asks for scopes: all that are named. On a gateway, nobody without them connects (403, or close 4403) or stays, and its
@@ -7,5 +7,5 @@ import { WS_AUTH_SCOPES } from '../ws-auth.constants.js';
  * On controllers behind `WsAuthHttpGuard` it means the same.
  */
 export function WsScopes(...scopes: string[]): MethodDecorator & ClassDecorator {
-  return SetMetadata(WS_AUTH_SCOPES, Object.freeze(scopes)) as MethodDecorator & ClassDecorator;
+  return addRule<readonly string[]>(WS_AUTH_SCOPES, (below) => joinEntries(scopes, below));
 }

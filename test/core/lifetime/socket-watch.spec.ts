@@ -53,7 +53,12 @@ describe('SocketWatch', () => {
         if (due !== 'revalidate' && due !== 'expiring') watch.stop();
       },
     });
-    return { watch, socket, dues, ends: () => dues.filter((due) => due !== 'revalidate' && due !== 'expiring') };
+    return {
+      watch,
+      socket,
+      dues,
+      ends: () => dues.filter((due) => due !== 'revalidate' && due !== 'expiring'),
+    };
   }
 
   /** Lets time pass as the timer would, in steps of what the wheel is looked at. */
@@ -354,6 +359,22 @@ describe('SocketWatch', () => {
       expect(announced(dues)).toBe(1);
       pass(MINUTE, 1_000);
       expect([announced(dues), ends()]).toEqual([2, []]);
+    });
+
+    it('comes once for one end, however often that is told again', () => {
+      const { watch, dues, ends } = watched({ maxMs: 30 * MINUTE });
+      const endsAt = clock() + 10 * MINUTE;
+      watch.allowUntil(endsAt);
+      pass(8 * MINUTE + 2 * TICK, TICK);
+      watch.allowUntil(endsAt);
+      pass(2 * MINUTE - 10 * TICK, TICK);
+      expect([announced(dues), ends()]).toEqual([1, []]);
+      for (const days of [1, 2]) {
+        watch.allowUntil(clock() + days * DAY);
+        pass(19 * MINUTE, 1_000);
+        watch.allowUntil(clock() + (days + 1) * DAY);
+      }
+      expect([announced(dues), ends()]).toEqual([2, ['expired']]);
     });
 
     it('is none where nothing ends', () => {

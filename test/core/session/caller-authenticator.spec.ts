@@ -52,6 +52,36 @@ describe('CallerAuthenticator', () => {
       expect(await ask({ cookie: cookie() })).toBeNull();
     });
 
+    it('tells the audit log of two cookies, and of nothing else that finds nobody (CK-02)', async () => {
+      const place = {
+        ip: '203.0.113.9',
+        ipSource: 'socket',
+        origin: 'https://app.example',
+        path: '/orders',
+      } as const;
+      const before = core.events.length;
+      await ask({ cookie: 'other=1', place });
+      await ask({ cookie: cookieOf('nonsense'), place });
+      expect(core.events).toHaveLength(before);
+      const twice = `${cookieOf(login.token)}; ${cookieOf('planted')}`;
+      const authorization = `Bearer ${core.verifier.mint({ user: 'u1' })}`;
+      for (const facts of [{ cookie: twice }, { cookie: twice, authorization }])
+        expect(await ask({ ...facts, place })).toBeNull();
+      expect(core.events.slice(before)).toEqual(
+        Array(2).fill(
+          expect.objectContaining({
+            ...place,
+            event: 'authn_login_fail',
+            outcome: 'refused',
+            reasonCode: 'cookie_tossing_suspected',
+            status: 401,
+            method: 'cookie',
+          }),
+        ),
+      );
+      expect(JSON.stringify(core.events.slice(before))).not.toMatch(/planted/);
+    });
+
     it('finds nobody when the session was revoked or ran out', async () => {
       const other = await core.sessions.create({ userId: 'u1' });
       await core.revocations.revoke({ session: other.token });

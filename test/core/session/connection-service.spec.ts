@@ -805,6 +805,31 @@ describe('ConnectionService', () => {
       expect(connection.isOpen).toBe(false);
     });
 
+    it('tells nobody twice of a change that the refresh was decided without', async () => {
+      const session = await login({ roles: ['member'] });
+      const { connection } = await open(session);
+      const { grant, seenUpTo } = connection;
+      const added: (readonly string[])[] = [];
+      core.connections.observe({
+        rightsChanged: (_, change) => added.push(change.added.roles),
+        authenticated: () => {},
+        expiring: () => {},
+      });
+      await core.sessions.setRoles({ session: session.id }, { roles: ['member', 'admin'] });
+      core.connections.renew(connection, grant, seenUpTo, undefined);
+      expect(connection.principal.roles).toEqual(['member', 'admin']);
+      expect(added).toEqual([['admin']]);
+    });
+
+    it('comes too late behind the end, also before the sweep has seen that', async () => {
+      const { connection } = openAlone({ expiresAt: core.clock() + 5_000 });
+      core.clock.advance(5_001);
+      core.monotonic.advance(5_001);
+      const later = grantOf({ userHash: core.hashOf('u1'), expiresAt: core.clock() + 50_000 });
+      core.connections.renew(connection, later, '0-0', undefined);
+      expect([connection.isOpen, connection.ending?.reason]).toEqual([false, 'expired']);
+    });
+
     it('takes of a credential that ends sooner the proof alone: end and rights stay', async () => {
       const { connection } = openAlone({ expiresAt: core.clock() + 50_000, authTime: core.clock() - 60_000 });
       const sooner = grantOf({

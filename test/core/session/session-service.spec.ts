@@ -204,6 +204,18 @@ describe('SessionService', () => {
   });
 
   describe('setRoles', () => {
+    it.each([
+      [{}],
+      [{ user: 5 }],
+      [{ user: undefined }],
+      [{ session: 'nonsense' }],
+      [{ user: 'u1', session: 'u1' }],
+    ])('refuses the selector %j', async (selector) => {
+      await expect(core.sessions.setRoles(selector as never, { roles: [] })).rejects.toMatchObject({
+        code: 'invalid_selector',
+      });
+    });
+
     it('changes one session, or all of a user, and answers how many (SE-09)', async () => {
       const [one, two] = [
         await core.sessions.create({ userId: 'u1' }),
