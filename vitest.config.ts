@@ -2,6 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 /** What starts several servers and waits for their failovers. */
 const SEVERAL_SERVERS = [
+  'test/cli/module-store.spec.ts',
   'test/redis/redis-cluster.spec.ts',
   'test/redis/redis-ioredis-5-cluster.spec.ts',
   'test/redis/redis-sentinel.spec.ts',

@@ -6,7 +6,12 @@ export interface SecretKeys {
   readonly userHash: KeyObject;
   /** Makes the references that stand for sessions and tickets in the audit log. */
   readonly auditReference: KeyObject;
+  /** Stands for the secret in the store: tells whether another is the same one, and nothing else. */
+  readonly storeMark: string;
 }
+
+/** 96 bits. */
+const STORE_MARK_LENGTH = 16;
 
 /** At least this many bytes are asked of `secret`: the output of the HMAC that uses it. */
 export const MIN_SECRET_BYTES = 32;
@@ -22,7 +27,11 @@ export function deriveSecretKeys(
   const material = secret instanceof KeyObject ? secret : createSecretKey(Buffer.from(secret));
   const derive = (info: string) =>
     createSecretKey(Buffer.from(hkdfSync('sha256', material, '', `nestjs-ws-auth ${info}`, 32)));
-  return { userHash: derive('user hash'), auditReference: derive('audit reference') };
+  return {
+    userHash: derive('user hash'),
+    auditReference: derive('audit reference'),
+    storeMark: derive('store mark').export().toString('base64url').slice(0, STORE_MARK_LENGTH),
+  };
 }
 
 /** A keyed reference: equal for equal values on all nodes, and of no use without the key (requirement LG-04). */

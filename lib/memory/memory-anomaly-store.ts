@@ -42,7 +42,8 @@ export class MemoryAnomalyStore implements AnomalyStore {
     return this.#bans.add(ban);
   }
 
-  async lift(prefix: string): Promise<boolean> {
+  async lift(prefix: string, only?: { isAutomatic: true }): Promise<boolean> {
+    if (only && this.#bans.get(prefix)?.isAutomatic === false) return false;
     return this.#bans.remove(prefix);
   }
 

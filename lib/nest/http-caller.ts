@@ -1,9 +1,14 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Caller } from '../core/session/caller-authenticator.js';
+import type { Caller, CallerFacts } from '../core/session/caller-authenticator.js';
 import type { CookieTransport } from '../core/session/session-cookie.js';
 import { WsAuthError } from '../core/errors.js';
-import { canonicalIp, ClientAddressReader, isLoopbackIp } from '../core/handshake/client-address.js';
+import {
+  canonicalIp,
+  type ClientAddress,
+  ClientAddressReader,
+  isLoopbackIp,
+} from '../core/handshake/client-address.js';
 import { isLoopbackHost, parseHost } from '../core/handshake/host-policy.js';
 import type { ResolvedOptions } from '../core/options.js';
 import { CALLER_KEY } from './ws-auth.constants.js';
@@ -35,12 +40,34 @@ export class HttpTransportReader {
   }
 
   read(request: IncomingMessage): CookieTransport & { readonly ownOrigin: string } {
-    const socket = request.socket as Socket & { encrypted?: boolean };
-    const address = this.#addresses.read({
-      remoteAddress: socket.remoteAddress,
+    return this.#transportOf(request, this.#addressOf(request));
+  }
+
+  /** What it is asked by whom: `CallerAuthenticator` takes it. */
+  factsOf(request: IncomingMessage): CallerFacts {
+    const { authorization, cookie, origin } = request.headers;
+    const address = this.#addressOf(request);
+    return {
+      authorization,
+      cookie,
+      transport: this.#transportOf(request, address),
+      place: { ip: address?.ip, ipSource: address?.source, origin, path: pathOf(request) },
+    };
+  }
+
+  #addressOf(request: IncomingMessage): ClientAddress | null {
+    return this.#addresses.read({
+      remoteAddress: request.socket.remoteAddress,
       forwardedFor: firstOf(request.headers['x-forwarded-for']),
       forwardedProto: firstOf(request.headers['x-forwarded-proto']),
     });
+  }
+
+  #transportOf(
+    request: IncomingMessage,
+    address: ClientAddress | null,
+  ): CookieTransport & { readonly ownOrigin: string } {
+    const socket = request.socket as Socket & { encrypted?: boolean };
     const secure = socket.encrypted === true || address?.forwardedSecure === true;
     const host = parseHost(request.headers.host ?? '');
     const peer = canonicalIp(socket.remoteAddress);
@@ -50,6 +77,12 @@ export class HttpTransportReader {
       ownOrigin: `${secure ? 'https' : 'http'}://${request.headers.host ?? ''}`,
     };
   }
+}
+
+/** The path of a request without its query, whatever the framework made of `url`. */
+export function pathOf(request: IncomingMessage): string {
+  const url = (request as { originalUrl?: string }).originalUrl ?? request.url ?? '/';
+  return url.split('?', 1)[0]!;
 }
 
 function firstOf(header: string | string[] | undefined): string | undefined {

@@ -153,7 +153,8 @@ export async function loadJose(load = () => import('jose' as string)): Promise<J
 function describeJoseProblem(error: unknown): string {
   const said = error instanceof Error ? error.message.split('\n', 1)[0]! : 'it cannot be loaded';
   const isAbsent =
-    ['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND'].includes(codeOf(error) as string) && /['"]jose['"]/.test(said);
+    ['ERR_MODULE_NOT_FOUND', 'MODULE_NOT_FOUND'].includes(codeOf(error) as string) &&
+    /['"]jose['"]/.test(said);
   if (isAbsent)
     return `option "jwt.jwksUri" needs the package jose, which is not installed: npm install jose (${said})`;
   return (

@@ -16,7 +16,6 @@ import type { ResolvedOptions } from '../core/options.js';
 export interface AuditParts {
   readonly options: ResolvedOptions;
   readonly clock: Clock;
-  readonly monotonic: Clock;
   readonly node: string;
   readonly referenceKey: KeyObject;
   readonly notices: NoticeBoard;
@@ -37,16 +36,22 @@ export interface Audit {
 /** Builds the audit log with its writers and sinks, and what remembers and counts what it is told. */
 export function makeAudit(parts: AuditParts): Audit {
   const { options, clock, node, notices, metrics, logger } = parts;
+  /** By the name of the sink, how many losses the log has been told of. */
+  const toldOfDrops = new Map<string, number>();
+  const tellOfDrops = (name: string): void => {
+    const lost = audit.droppedOf.get(name) ?? 0;
+    // Before it is told: the logger may be what loses them.
+    toldOfDrops.set(name, lost);
+    logger.warn(`audit_dropped: "${name}" has failed or is too slow, ${lost} events did not reach it`);
+  };
   const audit: AuditLog = new AuditLog({
     clock,
     node,
     referenceKey: parts.referenceKey,
     ipv6Prefix: options.proxy.ipv6Prefix,
-    onDropped: seldom(parts.monotonic, (name) =>
-      logger.warn(
-        `audit_dropped: "${name}" has failed or is too slow, ${audit.droppedOf.get(name)} events did not reach it`,
-      ),
-    ),
+    onDropped: (name) => {
+      if (!toldOfDrops.has(name)) tellOfDrops(name);
+    },
   });
   if (options.audit.log) audit.addWriter((event) => logger.log(toLogLine(event)));
   for (const sink of options.audit.sinks) audit.addSink(sink);
@@ -64,16 +69,7 @@ export function makeAudit(parts: AuditParts): Audit {
     sweep: () => {
       audit.sweep();
       book.sweep();
+      for (const [name, lost] of audit.droppedOf) if (toldOfDrops.get(name) !== lost) tellOfDrops(name);
     },
-  };
-}
-
-/** Tells the first of what comes in a window, and leaves the rest untold. */
-function seldom(clock: Clock, tell: (name: string) => void): (name: string) => void {
-  let toldUntil = -Infinity;
-  return (name) => {
-    if (clock() < toldUntil) return;
-    toldUntil = clock() + FLOOD_WINDOW_MS;
-    tell(name);
   };
 }

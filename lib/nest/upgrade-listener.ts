@@ -78,10 +78,10 @@ export class UpgradeListener {
       this.#foreign.pass(request, socket, head);
       return;
     }
-    const attempt = new HandshakeAttempt();
-    const trace = (attempt.trace = this.#engine.tracing?.start(request.headers, attempt.correlationId));
     // Before anything else: at this point the socket has no listeners, and one reset would end the process (HS-01).
     socket.on('error', ignoreError);
+    const attempt = new HandshakeAttempt();
+    const trace = (attempt.trace = this.#engine.tracing?.start(request.headers, attempt.correlationId));
     const onGone = (): void => attempt.abort('client_gone');
     socket.once('close', onGone);
     socket.once('end', onGone);

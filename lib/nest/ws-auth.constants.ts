@@ -64,6 +64,8 @@ export const NEST = {
   port: 'port',
   isMessageHandler: 'websockets:message_mapping',
   message: 'message',
+  /** Of a method of a controller. */
+  route: 'path',
   guards: '__guards__',
   interceptors: '__interceptors__',
   filters: '__exceptionFilters__',

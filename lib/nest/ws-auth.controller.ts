@@ -245,13 +245,8 @@ export class WsAuthController {
 
   /** @throws {StoreUnavailable} when nobody can tell, the verifier included */
   async #callerByCredential(raw: IncomingMessage): Promise<Caller | null> {
-    const { authorization, cookie } = raw.headers;
     try {
-      return await this.#engine.callers.authenticate({
-        authorization,
-        cookie,
-        transport: this.#transport.read(raw),
-      });
+      return await this.#engine.callers.authenticate(this.#transport.factsOf(raw));
     } catch (error) {
       throw new StoreUnavailable('the caller could not be looked up', { cause: error });
     }

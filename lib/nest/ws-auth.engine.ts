@@ -126,7 +126,6 @@ export class WsAuthEngine {
     const { audit, explanations, sweep } = makeAudit({
       options,
       clock,
-      monotonic,
       node,
       referenceKey: keys.auditReference,
       notices: this.stores.notices,
@@ -179,7 +178,7 @@ export class WsAuthEngine {
       principalIdPattern,
       limits: options.ticket,
     });
-    this.callers = new CallerAuthenticator({ stores, cookie, verifier, userHashKey });
+    this.callers = new CallerAuthenticator({ stores, cookie, audit, verifier, userHashKey });
     this.authenticator = new HandshakeAuthenticator({
       options,
       stores,
@@ -396,6 +395,7 @@ export async function createEngine(options: ResolvedOptions): Promise<WsAuthEngi
     rememberRevocationsMs: longestCredentialMs(options),
     prefix: options.redisPrefix,
     partitions: options.redisPartitions,
+    secretMark: deriveSecretKeys(options.secret).storeMark,
     onAnswer: (ms, isAnswer) => metrics.timed('store', ms, isAnswer ? 'ok' : 'error'),
     onEntry: (lagMs) => metrics.timed('revocation', lagMs),
     onError: (error) => logger.error(error),

@@ -1,9 +1,13 @@
 import type { AuditEvent } from '../core/audit/audit-event.js';
 import type { RefusalExplanation } from '../core/audit/explanation-book.js';
+import { MAX_BAN_MS } from '../core/anomaly/anomaly-store.js';
+import { escapeHidden } from '../core/audit/redaction.js';
+import { addressPrefix, canonicalIp } from '../core/handshake/client-address.js';
 import type { BanNotice, Notice } from '../core/notice-board.js';
 
 const MAX_MESSAGE_LENGTH = 16_384;
-const MAX_BAN_MS = 366 * 86_400_000;
+const MAX_SUSPICION_MS = 366 * 86_400_000;
+const MAX_REASON_LENGTH = 64;
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -32,7 +36,7 @@ export function readNotice(message: string, ownNode: string): Notice | null {
       return isPrefix(notice.prefix) ? { kind: 'lift', prefix: notice.prefix } : null;
     case 'suspect': {
       const { key, forMs } = notice;
-      return isText(key, 64) && isDuration(forMs, MAX_BAN_MS) ? { kind: 'suspect', key, forMs } : null;
+      return isText(key, 64) && isDuration(forMs, MAX_SUSPICION_MS) ? { kind: 'suspect', key, forMs } : null;
     }
     case 'explain': {
       const { id, node } = notice;
@@ -52,8 +56,9 @@ export function readNotice(message: string, ownNode: string): Notice | null {
 
 function readBan(given: Fields | null): BanNotice | null {
   const { prefix, remainingMs, reason, isAutomatic } = given ?? {};
-  if (!isPrefix(prefix) || !isDuration(remainingMs, MAX_BAN_MS) || !isText(reason, 256)) return null;
-  return { prefix, remainingMs, reason, isAutomatic: isAutomatic === true };
+  if (!isPrefix(prefix) || !isDuration(remainingMs, MAX_BAN_MS) || !isText(reason, MAX_REASON_LENGTH))
+    return null;
+  return { prefix, remainingMs, reason: escapeHidden(reason), isAutomatic: isAutomatic === true };
 }
 
 const TEXTS = ['rule', 'why', 'fix'] as const;
@@ -62,11 +67,9 @@ const OPTIONAL_TEXTS = ['option', 'received', 'expected'] as const;
 function readExplanation(given: Fields | null): RefusalExplanation | null {
   const event = readEvent(fieldsOf(given?.event));
   if (!given || !event) return null;
-  const { rule, why, fix } = given;
   if (!TEXTS.every((name) => isText(given[name], 512))) return null;
   const found = OPTIONAL_TEXTS.filter((name) => isText(given[name], 4_096));
-  const rest = Object.fromEntries(found.map((name) => [name, given[name]]));
-  return { rule, why, fix, ...rest, event } as RefusalExplanation;
+  return { ...textsOf(given, [...TEXTS, ...found]), event } as unknown as RefusalExplanation;
 }
 
 const EVENT_TEXTS = [
@@ -93,10 +96,18 @@ function readEvent(given: Fields | null): AuditEvent | null {
   if (!given) return null;
   const texts = EVENT_TEXTS.filter((name) => isText(given[name], 2_048));
   const numbers = EVENT_NUMBERS.filter((name) => Number.isSafeInteger(given[name]));
-  const event = Object.fromEntries([...texts, ...numbers].map((name) => [name, given[name]]));
+  const event: Fields = {
+    ...textsOf(given, texts),
+    ...Object.fromEntries(numbers.map((name) => [name, given[name]])),
+  };
   return typeof event.event === 'string' && typeof event.reasonCode === 'string'
     ? (event as unknown as AuditEvent)
     : null;
+}
+
+/** As they may be shown to an operator, whoever has written them. */
+function textsOf(given: Fields, names: readonly string[]): Fields {
+  return Object.fromEntries(names.map((name) => [name, escapeHidden(given[name] as string)]));
 }
 
 function fieldsOf(value: unknown): Fields | null {
@@ -107,9 +118,13 @@ function isText(value: unknown, maxLength: number): value is string {
   return typeof value === 'string' && value.length <= maxLength;
 }
 
-/** An address or a prefix as this library writes them. */
+/** An IPv4 address or an IPv6 prefix in the one spelling in which it is looked up; another would take up room for nothing. */
 function isPrefix(value: unknown): value is string {
-  return typeof value === 'string' && /^[0-9a-f.:]{2,45}(?:\/\d{1,3})?$/.test(value);
+  const [, address, bits] =
+    typeof value === 'string' ? (/^([0-9a-f.:]{2,45})(?:\/(\d{1,3}))?$/.exec(value) ?? []) : [];
+  const canonical = canonicalIp(address);
+  if (canonical === null || Number(bits ?? 128) > 128) return false;
+  return addressPrefix(canonical, Number(bits)) === value;
 }
 
 function isDuration(value: unknown, maximum: number): value is number {

@@ -44,10 +44,11 @@ export class RedisAnomalyStore implements AnomalyStore {
     return Number(await this.#run(ADD, keys.bans, args)) === 1;
   }
 
-  async lift(prefix: string): Promise<boolean> {
+  async lift(prefix: string, only?: { isAutomatic: true }): Promise<boolean> {
     const { keys, node } = this.#redis;
     const notice = writeNotice(node, { kind: 'lift', prefix });
-    return Number(await this.#run(LIFT, keys.bans, [prefix, keys.notices, notice])) === 1;
+    const args = [prefix, keys.notices, notice, only ? '1' : '0'];
+    return Number(await this.#run(LIFT, keys.bans, args)) === 1;
   }
 
   async bans(): Promise<readonly BanNotice[]> {

@@ -38,6 +38,7 @@ export class RedisConnection {
   /** Sends scripts and reads; fails at once while the server is known to be away. */
   readonly commands: GuardedClient;
   readonly #clock: Clock;
+  readonly #secretMark: string | undefined;
   readonly #onOtherRun: (() => void)[] = [];
   /** Asked for anew with every connection. */
   #runId: Promise<string> | undefined;
@@ -54,6 +55,7 @@ export class RedisConnection {
     node: string;
     clock: Clock;
     partitions?: number | undefined;
+    secretMark?: string | undefined;
     onAnswer?: AnswerListener | undefined;
   }) {
     this.clients = options.clients;
@@ -69,6 +71,7 @@ export class RedisConnection {
     this.keys = new RedisKeys(options.prefix);
     this.node = options.node;
     this.#clock = options.clock;
+    this.#secretMark = options.secretMark;
     const { commands } = options.clients;
     commands.on('close', () => {
       this.#runId = undefined;
@@ -183,8 +186,8 @@ export class RedisConnection {
   }
 
   /**
-   * Writes how many partitions there are, where nobody has yet. Nodes with another number would look for users in other
-   * places, and never hear of each other's revocations.
+   * Writes how many partitions there are, where nobody has yet, and what stands for the secret. Nodes with another number
+   * would look for users in other places, and never hear of each other's revocations.
    *
    * @throws {WsAuthOptionsError} when other nodes have another number
    * @throws {StoreUnavailable} when the server does not answer
@@ -195,6 +198,8 @@ export class RedisConnection {
     try {
       await this.commands.call('SET', this.keys.config, own, 'NX');
       known = asText(await this.commands.call('GET', this.keys.config));
+      if (known === own && this.#secretMark !== undefined)
+        await this.commands.call('SET', this.keys.mark, this.#secretMark);
     } catch (error) {
       throw unavailable(error);
     }

@@ -21,6 +21,7 @@ import { createHash } from 'node:crypto';
  * {a}:an:<hash>          string  how often an anomaly was seen, or a hash of different ones  the window of its rule
  * bans                   hash    end, kind and reason of bans by address prefix as long as the longest ban
  * cfg                    string  the number of partitions                       for ever
+ * mark                   string  a keyed hash that stands for the secret         for ever
  */
 
 /** Entries that a log keeps, or a few more. */
@@ -47,6 +48,11 @@ export class RedisKeys {
   /** The channel on which entries of the log are published. */
   get entries(): string {
     return `${this.#prefix}entries`;
+  }
+
+  /** What stands for the secret of the nodes. */
+  get mark(): string {
+    return `${this.#prefix}mark`;
   }
 
   /** The addresses that are banned. */

@@ -6,7 +6,6 @@ import type { RedisConnection } from './redis-connection.js';
 export class RedisNoticeBoard implements NoticeBoard {
   readonly #redis: RedisConnection;
   readonly #listeners: ((notice: Notice) => void)[] = [];
-  readonly #onConnected: (() => void)[] = [];
 
   constructor(redis: RedisConnection) {
     this.#redis = redis;
@@ -21,20 +20,14 @@ export class RedisNoticeBoard implements NoticeBoard {
     this.#listeners.push(listener);
   }
 
-  /** Calls back when notices may have been missed, and come again from now on. */
-  onConnected(listener: () => void): void {
-    this.#onConnected.push(listener);
-  }
-
   /** Listens. Where it fails the next connection tries again. */
   async start(): Promise<void> {
     try {
       // In small letters: by this name ioredis 5 knows that more than one answer may come.
       await this.#redis.clients.subscriber.call('subscribe', this.#redis.keys.notices);
     } catch {
-      return;
+      // As said.
     }
-    for (const listener of this.#onConnected) listener();
   }
 
   async publish(notice: Notice): Promise<void> {

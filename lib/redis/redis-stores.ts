@@ -26,6 +26,8 @@ export interface RedisStoresOptions {
   /** How long a revocation of a user is remembered: at least the longest life of a session or a token. */
   readonly rememberRevocationsMs: number;
   readonly onError: (error: unknown) => void;
+  /** Stands for the secret, so that who has another one can tell. Left out by who is no node for long. */
+  readonly secretMark?: string;
   /** Called with how long the server took to answer. */
   readonly onAnswer?: AnswerListener;
   /** Called with how long an entry took from the server's log to this node. */
@@ -57,8 +59,8 @@ export class RedisStores implements Stores {
 
   constructor(options: RedisStoresOptions) {
     const { clients, node, clock, prefix = 'ws:', onError } = options;
-    const { partitions, onAnswer } = options;
-    const redis = new RedisConnection({ clients, prefix, node, clock, partitions, onAnswer });
+    const { partitions, secretMark, onAnswer } = options;
+    const redis = new RedisConnection({ clients, prefix, node, clock, partitions, secretMark, onAnswer });
     const { lease = LEASE_TIMES } = options;
     this.#redis = redis;
     this.#lease = new NodeLease(redis, lease);

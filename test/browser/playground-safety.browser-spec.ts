@@ -109,12 +109,13 @@ describe('the safety of the playground', () => {
       const client = await RawClient.connect(Number(port));
       client.write(
         handshakeBytes({
-          target: '/ticket?try=abcdef012345.1&room=7&Ticket=CANARY1&access_token=CANARY2&x=1',
+          target:
+            '/ticket?try=abcdef012345.1&room=7&Ticket=CANARY1&access_token=CANARY2&%74oken=CANARY8&CANARY9',
           headers: {
             Host: host,
             Origin: playground.url,
             Authorization: 'Bearer CANARY3',
-            Cookie: '__Host-sid=CANARY4; other=CANARY5',
+            Cookie: '__Host-sid=CANARY4; other=CANARY5; CANARY10',
             'Sec-WebSocket-Protocol': 'ws-auth.v1, ticket.ws-auth.CANARY6, base64url.bearer.ws-auth.CANARY7',
           },
         }),
@@ -122,8 +123,10 @@ describe('the safety of the playground', () => {
       await eventually(() => told.text().includes('"kind":"audit"'));
       told.stop();
       client.destroy();
-      expect(told.text()).toContain('GET /ticket?room=7&Ticket=•••&access_token=•••&x=1 HTTP/1.1');
-      expect(told.text()).toContain('Cookie: __Host-sid=•••; other=•••');
+      expect(told.text()).toContain(
+        'GET /ticket?room=•••&Ticket=•••&access_token=•••&%74oken=•••&••• HTTP/1.1',
+      );
+      expect(told.text()).toContain('Cookie: __Host-sid=•••; other=•••; •••');
       expect(told.text()).toContain('ws-auth.v1, ticket.ws-auth.•••, base64url.bearer.ws-auth.•••');
       expect(told.text()).not.toContain('CANARY');
       expect(playground.output()).not.toContain('CANARY');

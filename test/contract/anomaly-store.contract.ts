@@ -97,10 +97,34 @@ export function describeAnomalyStore(name: string, makeStores: MakeStores): void
       expect(await kept()).toBeUndefined();
     });
 
+    it('takes back no ban by an operator where one by a rule is meant', async () => {
+      await store().ban(banOf({ isAutomatic: false }));
+      expect(await store().lift(prefix, { isAutomatic: true })).toBe(false);
+      expect(await kept()).toMatchObject({ isAutomatic: false });
+      expect(await store().lift(prefix)).toBe(true);
+      await store().ban(banOf());
+      expect(await store().lift(prefix, { isAutomatic: true })).toBe(true);
+      expect(await store().lift(prefix, { isAutomatic: true })).toBe(false);
+    });
+
     it('forgets a ban that is over', async () => {
       await store().ban(banOf({ remainingMs: SHORT }));
       expect(await becomes(under, SHORT, async () => (await kept()) === undefined)).toBe(true);
       expect(await store().lift(prefix)).toBe(false);
+    });
+
+    it('is full at 10,000 bans, of which one by a rule makes room for the next, and none by an operator', async () => {
+      await store().ban(banOf({ isAutomatic: false }));
+      for (let batch = 0; batch < 101; batch += 1) {
+        const bans = Array.from({ length: 100 }, (_, index) =>
+          banOf({ prefix: `172.16.${batch}.${index}`, remainingMs: 20_000 }),
+        );
+        expect(await Promise.all(bans.map((ban) => store().ban(ban)))).toEqual(Array(100).fill(true));
+      }
+      const bans = await store().bans();
+      expect(bans).toHaveLength(10_000);
+      expect(await kept()).toMatchObject({ isAutomatic: false });
+      expect(await kept('172.16.100.99')).toBeDefined();
     });
   });
 }

@@ -114,6 +114,8 @@ describe('resolveOptions', () => {
           concurrency: 1,
           maxQueued: 32,
           outbound: { highWaterBytes: 262_144, maxBytes: 1_048_576, whenSlow: 'drop' },
+          stepUp: { timeoutMs: 120_000, maxParked: 8, maxParkedBytes: 65_536 },
+          asyncContext: false,
         },
         throttle: {
           preset: 'chat',

@@ -1,11 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  createPrincipal,
-  isNameList,
-  narrowPrincipal,
-  type Principal,
-} from '../../lib/core/principal.js';
+import { createPrincipal, isNameList, narrowPrincipal, type Principal } from '../../lib/core/principal.js';
 
 const alice: Principal = createPrincipal({
   id: 'alice',
@@ -151,7 +146,6 @@ describe('narrowPrincipal', () => {
     );
   });
 });
-
 
 describe('isNameList', () => {
   it('takes up to 256 printable names', () => {

@@ -26,6 +26,15 @@ describe('deriveSecretKeys', () => {
     expect(userHash.export().includes(Buffer.from(secret))).toBe(false);
   });
 
+  it('marks a secret for the store by a text of its own, which is none of the keys', () => {
+    const { storeMark, userHash, auditReference: reference } = deriveSecretKeys(secret);
+    expect(storeMark).toMatch(/^[\w-]{16}$/);
+    expect(deriveSecretKeys(Buffer.from(secret)).storeMark).toBe(storeMark);
+    expect(deriveSecretKeys(`${secret}!`).storeMark).not.toBe(storeMark);
+    for (const key of [userHash, reference])
+      expect(key.export().toString('base64url').startsWith(storeMark)).toBe(false);
+  });
+
   it('derives other keys from another secret', () => {
     expect(deriveSecretKeys(`${secret}!`).userHash.equals(deriveSecretKeys(secret).userHash)).toBe(false);
   });

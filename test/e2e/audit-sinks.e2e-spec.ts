@@ -208,6 +208,20 @@ describe('LG-02: canaries', () => {
       { target: `/ws?x=${canary()}` },
       { target: `/${ticket()}` },
       { target: `/ws/${jwt()}` },
+      { target: `/token-${jwt()}` },
+      { target: `/ws;ticket=${ticket()}` },
+      { target: `/ws?TICKET=${canary()}&x=1` },
+      { target: `/ws?%74oken=${canary()}` },
+      { headers: { Origin: `https://ada:${canary()}@app.example` } },
+      { headers: { Origin: `https://${canary()}@app.example` } },
+      { headers: { Host: `ada:${canary()}@app.example` } },
+      // A password that was typed where the user name belongs.
+      {
+        headers: {
+          Authorization: `Basic ${Buffer.from(`${canary()}:x`).toString('base64')}`,
+          Origin: undefined,
+        },
+      },
       { headers: { Origin: `https://${jwt()}` } },
       { headers: { 'Sec-WebSocket-Protocol': `ticket.ws-auth.${ticket()}, ws-auth.v1` } },
       {

@@ -70,7 +70,7 @@ describe('the doctor at the boot', () => {
     const app = await boot({
       options: { allowMemoryStoreInProduction: true, secret: SECRET, handshake: { requireTls: false } },
     });
-    expect(logged(app)).toEqual(['error tls-not-required', 'warn hosts-unset', 'warn memory-store']);
+    expect(logged(app)).toEqual(['error tls-not-required', 'warn hosts-unset']);
   });
 
   it('tells that nobody can connect where TLS is asked for and cannot arrive (HS-15)', async () => {
@@ -168,11 +168,28 @@ describe('the doctor and Redis', () => {
     expect(await redisIds(`redis://ws-auth:canary-password@127.0.0.1:${server.port}`)).toEqual([]);
   });
 
-  it('finds the default user without a password', async () => {
-    expect(await redisIds({ host: '127.0.0.1', port: server.port })).toEqual([
-      'redis-without-password',
-      'redis-default-user',
-    ]);
+  it('finds that there is no password, and does not tell it twice', async () => {
+    expect(await redisIds({ host: '127.0.0.1', port: server.port })).toEqual(['redis-without-password']);
+  });
+
+  it('lets an ordinary set-up boot strictly in production, with nothing ignored (CF-01)', async () => {
+    process.env.NODE_ENV = 'production';
+    const ChatGateway = makeChatGateway();
+    // Whoever is logged in may call its handlers, and that is meant.
+    WsRoles()(ChatGateway);
+    const app = await boot({
+      gateways: [ChatGateway],
+      options: {
+        strict: true,
+        hosts: ['app.example', '127.0.0.1'],
+        credentials: ['ticket', 'bearer', 'cookie'],
+        proxy: { trusted: ['127.0.0.1'] },
+        redis: `redis://ws-auth:canary-password@127.0.0.1:${server.port}`,
+        redisPrefix: `test-${newNodeId()}:`,
+        secret: SECRET,
+      },
+    });
+    expect(logged(app)).toEqual([]);
   });
 
   it('finds it through a client of the application too', async () => {
@@ -191,12 +208,7 @@ describe('the doctor and Redis', () => {
     const ids = await redisIds({ host: '127.0.0.1', port: bare.port });
     await Promise.all(open.splice(0).map((app) => app.close()));
     await bare.stop();
-    expect(ids).toEqual([
-      'redis-without-password',
-      'redis-default-user',
-      'redis-not-persistent',
-      'redis-memory-unlimited',
-    ]);
+    expect(ids).toEqual(['redis-without-password', 'redis-not-persistent', 'redis-memory-unlimited']);
   });
 
   it('boots without an answer, and complains of nothing that it could not ask (RD-01)', async () => {

@@ -5,6 +5,7 @@ import { NestFactory } from '@nestjs/core';
 import { IoAdapter } from '@nestjs/platform-socket.io';
 import { WsAdapter } from '@nestjs/platform-ws';
 import { MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
+import { EMPTY } from 'rxjs';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { WebSocket } from 'ws';
 import {
@@ -14,6 +15,7 @@ import {
   WsConnections,
   WsPrincipal,
   WsPublic,
+  WsRecentAuth,
   WsRoles,
   WsThrottle,
   withWsAuth,
@@ -347,6 +349,103 @@ describe('an adapter that binds messages by itself', () => {
     expect(log).toContain('error Careless failed to read a frame: SyntaxError');
     expect(log).not.toContain('SECRET');
     await admitted(test);
+  });
+});
+
+describe('an adapter that binds messages by itself, where a handler asks for a recent authentication', () => {
+  /** What came of each call of a handler. */
+  class RecordingAdapter extends ListAdapter {
+    readonly calls: { event: unknown; result: 'waits' | 'nothing' | unknown }[] = [];
+
+    override bindMessageHandlers(
+      ...[client, handlers, transform]: Parameters<ListAdapter['bindMessageHandlers']>
+    ) {
+      const recorded = handlers.map((handler) => ({
+        ...handler,
+        callback: (...args: unknown[]) => {
+          const call = { event: handler.message as unknown, result: 'waits' as unknown };
+          this.calls.push(call);
+          const answer = (handler.callback as (...all: unknown[]) => Promise<unknown>)(...args);
+          void answer.then((value) => (call.result = value === EMPTY ? 'nothing' : value));
+          return answer;
+        },
+      }));
+      super.bindMessageHandlers(client, recorded as never, transform);
+    }
+  }
+
+  @WsAuth()
+  @WebSocketGateway({ path: '/ws' })
+  class VaultGateway {
+    @WsRecentAuth('5m')
+    @SubscribeMessage('transfer')
+    transfer(@MessageBody() data: unknown) {
+      return { event: 'transferred', data };
+    }
+
+    @SubscribeMessage('echo')
+    echo(@MessageBody() data: unknown) {
+      return { event: 'echo', data };
+    }
+  }
+
+  const seconds = (): number => Math.floor(Date.now() / 1_000);
+  const refused = { event: 'exception', data: { code: 'step_up_required', event: 'transfer' } };
+
+  async function startVault(stepUp: object = {}) {
+    const skew = { ms: 0 };
+    const { test, adapter } = await start((app) => new RecordingAdapter(app), {
+      gateways: [VaultGateway],
+      options: { message: { stepUp } },
+      engine: { monotonic: () => performance.now() + skew.ms },
+    });
+    const client = await admitted(test, { auth_time: seconds() - 600 });
+    return { test, adapter, client, skew };
+  }
+
+  it('gets the reply when the user has authenticated again, and others meanwhile', async () => {
+    const { test, adapter, client } = await startVault();
+    client.write(list('transfer', 1));
+    expect(await client.message()).toMatchObject({ event: 'auth.required', data: { event: 'transfer' } });
+    client.write(list('echo', 2));
+    expect(await reply(client)).toEqual(['echo', 2]);
+    expect(adapter.calls).toMatchObject([{ event: 'transfer', result: 'waits' }, { event: 'echo' }]);
+    client.send('auth.refresh', { token: test.token({ auth_time: seconds() }) });
+    await client.messageOf('auth.ok');
+    expect(await reply(client)).toEqual(['transferred', 1]);
+    expect(adapter.calls[0]!.result).toEqual({ event: 'transferred', data: 1 });
+  });
+
+  it('is not left waiting when the time is up', async () => {
+    const { adapter, client, skew } = await startVault();
+    client.write(list('transfer', 1), list('transfer', 2));
+    await client.messageOf('auth.required');
+    await client.messageOf('auth.required');
+    expect(adapter.calls.map(({ result }) => result)).toEqual(['waits', 'waits']);
+    skew.ms = 120_000;
+    expect(await client.message()).toMatchObject(refused);
+    expect(await client.message()).toMatchObject(refused);
+    client.write(list('echo', 3));
+    expect(await reply(client)).toEqual(['echo', 3]);
+    expect(adapter.calls.map(({ result }) => result)).toEqual([
+      'nothing',
+      'nothing',
+      { event: 'echo', data: 3 },
+    ]);
+  });
+
+  it('is not left waiting when there is no room to wait', async () => {
+    const { adapter, client } = await startVault({ maxParked: 1 });
+    client.write(list('transfer', 1), list('transfer', 2));
+    await client.messageOf('auth.required');
+    expect(await client.message()).toMatchObject(refused);
+    client.write(list('echo', 3));
+    expect(await reply(client)).toEqual(['echo', 3]);
+    expect(adapter.calls.map(({ result }) => result)).toEqual([
+      'waits',
+      'nothing',
+      { event: 'echo', data: 3 },
+    ]);
   });
 });
 

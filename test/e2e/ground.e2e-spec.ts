@@ -313,3 +313,81 @@ describe('a graphql-ws server on the same HTTP server', () => {
     );
   });
 });
+
+describe('HS-10: an upgrade listener that comes after the boot', () => {
+  /** A server of somebody who checks nothing, on a path or on all. */
+  function mountOpen(test: TestApp, path?: string): { heard: () => number } {
+    let heard = 0;
+    const server = new WebSocketServer({ server: test.app.getHttpServer() as HttpServer, path });
+    server.on('connection', (socket) => {
+      heard += 1;
+      socket.send('open to all');
+    });
+    server.on('wsClientError', () => (heard += 1));
+    return { heard: () => heard };
+  }
+
+  it('hears of no request where nobody named its path, and the operator is told', async () => {
+    const test = await start({ gateways: [makeChatGateway()] });
+    const late = mountOpen(test);
+    const raw: unknown[] = [];
+    const server = test.app.getHttpServer() as HttpServer;
+    server.prependListener('upgrade', (request) => raw.push(request));
+    server.once('upgrade', (request) => raw.push(request));
+    await expectRefusal(await knock(test.port, '/ws', { Authorization: 'Bearer x' }), 'unauthorized', {
+      'www-authenticate': CHALLENGE.invalid,
+    });
+    await expectRefusal(await knock(test.port, '/late'), 'not_found');
+    await expectEcho(await enter(test.app, test.port), 'ours');
+    expect([late.heard(), raw]).toEqual([0, []]);
+    expect(server.listenerCount('upgrade')).toBe(1);
+    const told = test.logger.lines.filter((line) => line.includes('foreignPaths'));
+    expect(told).toEqual([
+      expect.stringContaining(
+        'error a listener for WebSocket upgrades was added to the HTTP server after the boot, and would answer for our paths: it ' +
+          'was taken off again and hears of no request; name its paths in handshake.foreignPaths, such as ["/graphql"]',
+      ),
+    ]);
+  });
+
+  it('hears of none that is on its way when it comes', async () => {
+    const test = await start({ gateways: [makeChatGateway()] });
+    const server = test.app.getHttpServer() as HttpServer;
+    const raw: unknown[] = [];
+    // In the very turn in which a request comes in, from everywhere that such a turn has.
+    server.on('connection', (socket) => {
+      const add = (): void => void server.prependListener('upgrade', (request) => raw.push(request));
+      socket.once('data', add);
+      void Promise.resolve().then(add);
+      process.nextTick(add);
+    });
+    for (let round = 0; round < 5; round += 1)
+      await expectRefusal(await knock(test.port, '/nowhere'), 'not_found');
+    expect(raw).toEqual([]);
+  });
+
+  it('is called for the paths that were named, and for no other', async () => {
+    const options = { handshake: { foreignPaths: ['/graphql'] } };
+    const test = await start({ gateways: [makeChatGateway()], options });
+    const late = mountOpen(test, '/graphql');
+    const client = await knock(test.port, '/graphql');
+    await client.upgraded();
+    expect((await client.frame()).payload.toString()).toBe('open to all');
+    await expectRefusal(await knock(test.port, '/ws', { Authorization: 'Bearer x' }), 'unauthorized', {
+      'www-authenticate': CHALLENGE.invalid,
+    });
+    await expectEcho(await enter(test.app, test.port), 'ours');
+    expect(late.heard()).toBe(1);
+    expect(test.logger.lines.filter((line) => line.includes('foreignPaths'))).toEqual([]);
+  });
+
+  it('is let alone when the application has closed', async () => {
+    const test = await startApp({ gateways: [makeChatGateway()] });
+    const server = test.app.getHttpServer() as HttpServer;
+    await test.close();
+    server.on('upgrade', () => {});
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(server.listenerCount('upgrade')).toBe(1);
+    expect(server.listenerCount('newListener')).toBe(0);
+  });
+});

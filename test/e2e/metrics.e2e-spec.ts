@@ -306,6 +306,44 @@ describe('traces', () => {
     expect(JSON.stringify(span!.attributes)).not.toContain(token.slice(0, 20));
   });
 
+  it('that fail cost no handshake and no node', async () => {
+    propagation.disable();
+    let extracted = 0;
+    propagation.setGlobalPropagator({
+      ...TRACE_CONTEXT,
+      extract: () => {
+        extracted += 1;
+        throw new Error('canary-of-the-propagator');
+      },
+    });
+    const test = await start({}, makeTracedGateway());
+    const client = await connect(test, bearer(test.token(), PARENT));
+    await client.upgraded();
+    client.send('trace');
+    expect((await client.messageOf('trace')).data).toBeNull();
+    expect(extracted).toBe(1);
+    expect(test.logger.lines.join('\n')).not.toContain('canary-of-the-propagator');
+  });
+
+  it('whose span cannot be ended let in who was let in', async () => {
+    const broken = {
+      onStart: () => {},
+      onEnd: () => {
+        throw new Error('no exporter');
+      },
+      forceFlush: async () => {},
+      shutdown: async () => {},
+    };
+    trace.disable();
+    trace.setGlobalTracerProvider(new BasicTracerProvider({ spanProcessors: [broken] }));
+    const test = await start({}, makeTracedGateway());
+    const client = await connect(test, bearer(test.token(), PARENT));
+    await client.upgraded();
+    await refused(test, bearer('x.y.z', PARENT));
+    expect(test.events.map(({ reasonCode }) => reasonCode)).toEqual(['admitted', 'token_header']);
+    expect(test.engine.connections.size).toBe(1);
+  });
+
   it('begin anew where the client names none, or nonsense', async () => {
     const test = await start({}, makeTracedGateway());
     for (const headers of [{}, { traceparent: '00-zz-zz-01' }, { traceparent: 'x'.repeat(1_000) }]) {

@@ -120,6 +120,8 @@ describe('Basic', () => {
       const test = await start({
         ...options,
         handshake: { requireTls: false },
+        // Not ours: what comes here did not come through it.
+        proxy: { trusted: ['10.0.0.1'] },
         allowMemoryStoreInProduction: true,
       });
       const client = await knock(test, { headers: { Authorization: basic('ada', 'correct horse') } });

@@ -138,7 +138,7 @@ describe('the connect rate of two nodes on one Redis', () => {
     expect((await owner.response()).status).toBe(101);
   });
 
-  it('leaves no key without a time to live but the log, the list of nodes and the number of partitions (TH-09)', async () => {
+  it('leaves no key without a time to live but the log, the list of nodes, the number of partitions and the mark of the secret (TH-09)', async () => {
     await burst();
     const [node] = nodes;
     const { session } = await node!.sessions.create({ userId: 'ada' });
@@ -149,7 +149,7 @@ describe('the connect rate of two nodes on one Redis', () => {
     expect(keys.some((key) => key.includes(':g:'))).toBe(true);
     const lives = await Promise.all(keys.map(async (key) => ({ key, left: await looker.pttl(key) })));
     const forEver = lives.filter(({ left }) => left === -1).map(({ key }) => key.slice(redisPrefix.length));
-    expect(forEver.toSorted()).toEqual(['cfg', '{0}:log', '{0}:n']);
+    expect(forEver.toSorted()).toEqual(['cfg', 'mark', '{0}:log', '{0}:n']);
   });
 });
 

@@ -46,6 +46,21 @@ describe('a notice', () => {
     ['no object', '["a","lift"]'],
     ['an unknown kind', '["a",{"kind":"shutdown"}]'],
     ['a kind of the prototype', '["a",{"kind":"__proto__"}]'],
+    ['a network', '["a",{"kind":"lift","prefix":"0.0.0.0/0"}]'],
+    ['an IPv4 network of one', '["a",{"kind":"lift","prefix":"203.0.113.9/32"}]'],
+    ['IPv6 without a prefix', '["a",{"kind":"lift","prefix":"2001:db8:0:1:0:0:0:0"}]'],
+    ['IPv6 in another spelling', '["a",{"kind":"lift","prefix":"2001:db8::/64"}]'],
+    ['IPv6 with bits behind its prefix', '["a",{"kind":"lift","prefix":"2001:db8:0:1:0:0:0:1/64"}]'],
+    ['a prefix of more bits than there are', '["a",{"kind":"lift","prefix":"2001:db8:0:1:0:0:0:0/129"}]'],
+    ['no address', '["a",{"kind":"lift","prefix":"1.2.3.4.5"}]'],
+    [
+      'a ban of more than 30 days',
+      '["a",{"kind":"ban","ban":{"prefix":"203.0.113.9","remainingMs":2592000001,"reason":""}}]',
+    ],
+    [
+      'a ban with a long reason',
+      `["a",{"kind":"ban","ban":{"prefix":"203.0.113.9","remainingMs":1,"reason":"${'x'.repeat(65)}"}}]`,
+    ],
     ['a prefix that is a pattern', '["a",{"kind":"lift","prefix":"*"}]'],
     ['a prefix that is a list', '["a",{"kind":"lift","prefix":["203.0.113.9"]}]'],
     [
@@ -71,6 +86,25 @@ describe('a notice', () => {
     ['a megabyte', `["a",{"kind":"lift","prefix":"203.0.113.9","x":"${'x'.repeat(1_000_000)}"}]`],
   ])('is none when it is %s (SE-05)', (_, message) => {
     expect(readNotice(message, 'b')).toBeNull();
+  });
+
+  it('is on one line for the operator who reads it, whoever has written it (SE-05, LG-03)', () => {
+    const hostile = 'x\n2027 FAKE LINE\u202e\u001b[31m\u2028';
+    const forged = { ...explanation, why: hostile, fix: hostile, expected: hostile, received: hostile };
+    const notice = {
+      kind: 'explained',
+      id: 'a',
+      node: 'b',
+      explanation: { ...forged, event: { ...explanation.event, path: hostile } },
+    };
+    const read = readNotice(JSON.stringify(['a', notice]), 'b');
+    const texts = JSON.stringify(read).replaceAll('\\\\', '');
+    expect(read).toMatchObject({ explanation: { why: 'x\\u000a2027 FAKE LINE\\u202e\\u001b[31m\\u2028' } });
+    expect(texts).not.toMatch(/\\n|[\u0000-\u001f\u202e\u2028]/);
+    const ban = { ...(NOTICES[0] as { ban: object }).ban, reason: 'a\nb' };
+    expect(readNotice(JSON.stringify(['a', { kind: 'ban', ban }]), 'b')).toMatchObject({
+      ban: { reason: 'a\\u000ab' },
+    });
   });
 
   it('leaves behind what it does not know (SE-05)', () => {

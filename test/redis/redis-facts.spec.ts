@@ -39,6 +39,13 @@ describe('describeReach', () => {
     expect(describeReach(cluster(options, 'redis'))).toEqual(facts);
   });
 
+  it('does not take TLS for on that ioredis leaves aside because there are sentinels (RD-03)', () => {
+    const options = { sentinels: [{ host: '10.0.0.1' }], name: 'mymaster', tls: {} };
+    expect(describeReach(client(options)).isTls).toBe(false);
+    expect(describeReach(client({ ...options, enableTLSForSentinelMode: true })).isTls).toBe(true);
+    expect(describeReach(client({ ...options, sentinels: [] })).isTls).toBe(true);
+  });
+
   it.each([{}, { password: 'canary' }, { username: '', password: null }])(
     'takes who names no user for the default one: %j',
     (options) => {

@@ -20,10 +20,14 @@ export interface AnomalyDetectorOptions {
   readonly ipv6Prefix: number;
   /** Bans an address. @returns false when it must not be, or is banned for longer */
   readonly ban: (prefix: string, durationMs: number, rule: string) => boolean;
+  /** True while an address is banned. */
+  readonly isBanned: (prefix: string) => boolean;
   /** Has a connection authenticate again before what asks for it. */
   readonly stepUp: (connectionId: string) => void;
   /** Ends a session on all nodes. */
   readonly revoke: (sessionId: string, rule: string) => void;
+  /** Hears of what is thrown while nobody waits. */
+  readonly onError: (error: unknown) => void;
 }
 
 /** What a rule has found. */
@@ -32,6 +36,8 @@ interface Finding {
   readonly record: AuditRecord;
   readonly prefix: string;
   readonly count: number;
+  /** What was done is the address's own doing. */
+  readonly isOwn: boolean;
 }
 
 const FIRST_BACK_OFF_MS = 1_000;
@@ -51,7 +57,6 @@ const FAILURE = /^(?:token_|ticket_|basic_user_unknown$|credential_conflict$|.*_
 export class AnomalyDetector {
   readonly #parts: AnomalyDetectorOptions;
   readonly #counts: WindowCounter;
-  readonly #told: WindowCounter;
   readonly #suspects: WindowCounter;
   readonly #logins: WindowCounter;
   readonly #questions: WindowCounter;
@@ -61,7 +66,6 @@ export class AnomalyDetector {
     this.#parts = parts;
     const { clock } = parts;
     this.#counts = new WindowCounter(clock);
-    this.#told = new WindowCounter(clock);
     this.#suspects = new WindowCounter(clock);
     this.#logins = new WindowCounter(clock);
     this.#questions = new WindowCounter(clock, 1);
@@ -78,7 +82,7 @@ export class AnomalyDetector {
 
   /** How many keys each of its tables has. */
   get sizes(): readonly number[] {
-    const tables = [this.#counts, this.#told, this.#suspects, this.#logins, this.#questions, this.#addresses];
+    const tables = [this.#counts, this.#suspects, this.#logins, this.#questions, this.#addresses];
     return tables.map(({ size }) => size);
   }
 
@@ -93,43 +97,64 @@ export class AnomalyDetector {
     if (reasonCode.startsWith('ticket_mismatch_')) this.#hit('ticketWrongBinding', [prefix], record, prefix);
     if (reasonCode === 'cookie_tossing_suspected') this.#hit('cookieTossing', [prefix], record, prefix);
     if (!FAILURE.test(reasonCode) || HARMLESS.has(reasonCode)) return;
-    const credential = record.claim ?? knownTicketOf(record);
+    const claim = this.#claimOf(record);
+    const credential = claim === '' ? knownTicketOf(record) : claim;
     this.#hit('failuresOfAddress', [prefix], record, prefix);
     if (credential !== undefined) this.#hit('failuresOfCredential', [credential], record, prefix);
-    this.#hit('successAfterFailures', [prefix, record.claim ?? ''], record, prefix);
+    this.#hit('successAfterFailures', [prefix, claim], record, prefix);
+  }
+
+  /** Keyed: what was claimed may be a password that was typed into the wrong field, and the key of the count is in the store. */
+  #claimOf({ claim }: AuditRecord): string {
+    return claim === undefined ? '' : this.#parts.audit.referenceOf(claim);
   }
 
   #noteLogin(record: AuditRecord, prefix: string): void {
     this.#logins.forget(prefix);
     this.#logins.add(prefix, 60 * 60_000);
-    const key = keyOf('successAfterFailures', [prefix, record.claim ?? '']);
+    const key = keyOf('successAfterFailures', [prefix, this.#claimOf(record)]);
     if (this.#suspects.of(key) > 0) {
       this.#suspects.forget(key);
       const count = this.#parts.options.successAfterFailures.threshold;
-      this.#tell({ rule: 'successAfterFailures', record, prefix, count });
+      this.#tell({ rule: 'successAfterFailures', record, prefix, count, isOwn: true });
     }
     if (record.sessionId !== undefined) this.#noteAddress(record, record.sessionId, prefix);
   }
 
   #hit(rule: AnomalyRuleName, parts: readonly string[], record: AuditRecord, prefix: string): void {
-    const { threshold, windowMs, action } = this.#parts.options[rule];
+    const { threshold, windowMs } = this.#parts.options[rule];
     if (threshold === Infinity) return;
     const key = keyOf(rule, parts);
     const own = this.#counts.add(key, windowMs);
-    void this.#countOnAll(key, windowMs, own).then((count) => {
+    const isOwn = rule !== 'failuresOfCredential' || this.#isMostlyOf(prefix, parts, threshold, windowMs);
+    const counted = this.#countOnAll(key, windowMs, own).then((count) => {
       if (count < threshold) return;
       if (rule === 'successAfterFailures') return this.#suspect(key, windowMs, count === threshold);
-      if (this.#told.add(key, windowMs) === 1 && count === threshold)
-        return this.#tell({ rule, record, prefix, count });
-      if (action === 'back-off') this.#backOff({ rule, record, prefix, count });
+      const finding = { rule, record, prefix, count, isOwn };
+      if (count === threshold) return this.#tell(finding);
+      // It goes on after a ban, or from another address.
+      if (!this.#parts.isBanned(prefix)) this.#act(finding);
     });
+    counted.catch(this.#parts.onError);
   }
 
-  /** @returns how many nodes have counted together, or this one alone where the store is away or was asked too often */
+  /**
+   * Failures for one credential come from many addresses, and one of them may be its owner's: what is done is done to an
+   * address that has half of what is too much to itself (requirement CR-05).
+   */
+  #isMostlyOf(prefix: string, parts: readonly string[], threshold: number, windowMs: number): boolean {
+    const key = keyOf('failuresOfCredential', [...parts, prefix]);
+    return this.#counts.add(key, windowMs) * 2 >= threshold;
+  }
+
+  /**
+   * @returns how many nodes have counted together, or this one alone where the store is away or was asked too often; never
+   * fewer than this one knows of
+   */
   async #countOnAll(key: string, windowMs: number, own: number): Promise<number> {
     if (this.#questions.add('', 1_000) > MAX_QUESTIONS) return own;
     try {
-      return await this.#parts.store.count(key, windowMs);
+      return Math.max(own, await this.#parts.store.count(key, windowMs));
     } catch {
       return own;
     }
@@ -152,7 +177,8 @@ export class AnomalyDetector {
     const members = untold.map((address) => throttleKey('address', address));
     this.#parts.store.addMembers(key, members, windowMs, threshold + 1).then(
       ({ before, after }) => {
-        if (before <= threshold && after > threshold) this.#tell({ rule, record, prefix, count: after });
+        if (before <= threshold && after > threshold)
+          this.#tell({ rule, record, prefix, count: after, isOwn: true });
       },
       () => {},
     );
@@ -187,6 +213,7 @@ export class AnomalyDetector {
   #act(finding: Finding): boolean {
     const { rule, record, prefix } = finding;
     const { options, ban, revoke, stepUp } = this.#parts;
+    if (!finding.isOwn) return false;
     switch (options[rule].action) {
       case 'none':
         return false;

@@ -38,14 +38,17 @@ export interface AnomalyOptions {
   ticketWrongBinding?: AnomalyRuleOptions;
   /** Credentials from one address that do not verify. @default 50 in 900_000 ms */
   failuresOfAddress?: AnomalyRuleOptions;
-  /** The same for one ticket or claimed user, from wherever; what is done is done to the last address. @default 20 in 900_000 ms */
+  /**
+   * The same for one ticket or claimed user, from wherever. What is done is done to an address from which half of the
+   * threshold came, on this node. @default 20 in 900_000 ms
+   */
   failuresOfCredential?: AnomalyRuleOptions;
   /** After so many failures an address succeeds: of the same user, where one is claimed. @default 5 in 900_000 ms */
   successAfterFailures?: AnomalyRuleOptions<'none' | 'step-up'>;
   /** One session connects from more addresses than this. @default 5 in 3_600_000 ms */
   sessionOnManyAddresses?: AnomalyRuleOptions<'none' | 'step-up' | 'revoke'>;
-  /** One address sends the session cookie twice. @default 3 in 600_000 ms */
-  cookieTossing?: AnomalyRuleOptions;
+  /** One address sends the session cookie twice: it is the victim of a page of another subdomain. @default 3 in 600_000 ms */
+  cookieTossing?: AnomalyRuleOptions<'none'>;
   /** How long a ban lasts, and a back-off at most. @default 900_000 ms */
   banMs?: number;
   /**
@@ -79,7 +82,7 @@ const SPECS = {
   failuresOfCredential: rule(20, 15 * MINUTES, BY_ADDRESS),
   successAfterFailures: rule(5, 15 * MINUTES, ['none', 'step-up']),
   sessionOnManyAddresses: rule(5, 60 * MINUTES, ['none', 'step-up', 'revoke']),
-  cookieTossing: rule(3, 10 * MINUTES, BY_ADDRESS),
+  cookieTossing: rule(3, 10 * MINUTES, ['none']),
   banMs: durationMs(15 * MINUTES),
   spareLoggedIn: flag(true),
   neverBan: strings((entry) => parseCidr(entry) !== null, 'addresses and networks such as "10.0.0.0/8"'),

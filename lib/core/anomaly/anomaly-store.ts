@@ -29,13 +29,19 @@ export interface AnomalyStore {
   /**
    * Keeps a ban and tells the other nodes. One that ends later stays, and so does one by an operator.
    *
-   * @returns false when it is not kept: a better one is, or there are too many
+   * @returns false when it is not kept: a better one is, or there are too many by operators. One by a rule makes room
    * @throws {StoreUnavailable}
    */
   ban(ban: BanNotice): Promise<boolean>;
 
-  /** Takes a ban back and tells the other nodes. @returns false when there was none. @throws {StoreUnavailable} */
-  lift(prefix: string): Promise<boolean>;
+  /**
+   * Takes a ban back and tells the other nodes.
+   *
+   * @param only `isAutomatic`: a ban by an operator stays
+   * @returns false when there was none
+   * @throws {StoreUnavailable}
+   */
+  lift(prefix: string, only?: { isAutomatic: true }): Promise<boolean>;
 
   /** Every ban, with what is left of it. @throws {StoreUnavailable} */
   bans(): Promise<readonly BanNotice[]>;
@@ -43,6 +49,9 @@ export interface AnomalyStore {
 
 /** Bans that are kept at the same time. */
 export const MAX_BANS = 10_000;
+
+/** The longest ban. */
+export const MAX_BAN_MS = 30 * 86_400_000;
 
 /** True when a ban stays as it is, whatever this new one says. */
 export function outlasts(known: BanNotice, ban: BanNotice): boolean {

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.js';
 import type { BanNotice } from '../notice-board.js';
+import { OldestEntry } from '../oldest-entry.js';
 import { MAX_BANS, outlasts } from './anomaly-store.js';
 
 interface Entry {
@@ -13,6 +14,7 @@ interface Entry {
 export class BanList {
   readonly #clock: Clock;
   readonly #entries = new Map<string, Entry>();
+  readonly #oldest = new OldestEntry(this.#entries);
 
   /** @param clock monotonic */
   constructor(clock: Clock) {
@@ -23,14 +25,16 @@ export class BanList {
     return this.#entries.size;
   }
 
-  /** @returns false when a ban stays that ends later, or is an operator's */
+  /** @returns false when a ban stays that ends later, or is an operator's; or when all of them are an operator's, and too many */
   add(ban: BanNotice): boolean {
     const { prefix, remainingMs, reason, isAutomatic } = ban;
     const known = this.get(prefix);
     if (known && outlasts(known, ban)) return false;
     this.#entries.delete(prefix);
+    // Who has many addresses gets rid of bans by rules at most: the oldest one goes, and none by an operator.
+    const isFull = this.#entries.size >= MAX_BANS;
+    if (isFull && !this.#oldest.forget((entry) => entry.isAutomatic)) return false;
     this.#entries.set(prefix, { reason, isAutomatic, endsAt: this.#clock() + remainingMs });
-    if (this.#entries.size > MAX_BANS) this.#entries.delete(this.#entries.keys().next().value!);
     return true;
   }
 
@@ -61,9 +65,8 @@ export class BanList {
     return [...this.#entries.keys()].flatMap((prefix) => this.get(prefix) ?? []);
   }
 
-  /** Knows exactly these from now on. */
-  replace(bans: readonly BanNotice[]): void {
+  /** Forgets all of them. */
+  clear(): void {
     this.#entries.clear();
-    for (const ban of bans) this.add(ban);
   }
 }

@@ -3,8 +3,8 @@ import type { AuditLog } from '../audit/audit-log.js';
 import type { Clock } from '../clock.js';
 import { StoreUnavailable, WsAuthError } from '../errors.js';
 import { addressPrefix, canonicalIp, parseCidr } from '../handshake/client-address.js';
-import type { BanNotice, NoticeBoard } from '../notice-board.js';
-import type { AnomalyStore } from './anomaly-store.js';
+import type { BanNotice, Notice, NoticeBoard } from '../notice-board.js';
+import { MAX_BAN_MS, type AnomalyStore } from './anomaly-store.js';
 import { BanList } from './ban-list.js';
 
 /** An address that nobody may connect from, for a time. */
@@ -24,7 +24,10 @@ export interface BansOptions {
   readonly onError: (error: unknown) => void;
 }
 
-const MAX_BAN_MS = 30 * 86_400_000;
+/** Bans that the store has not got are given to it again so many at a time. */
+const KEPT_AT_ONCE = 100;
+/** Whoever comes from here is this machine, or came through it. */
+const LOOPBACK = ['127.0.0.0/8', '::1'];
 const REASON = /^[\w .:-]{1,64}$/;
 
 /**
@@ -35,21 +38,28 @@ const REASON = /^[\w .:-]{1,64}$/;
 export class Bans {
   readonly #options: BansOptions;
   readonly #list: BanList;
-  readonly #never = new BlockList();
-  /** Bans of rules that are on their way to the store. */
-  readonly #unkept = new Map<string, Ban>();
+  /** By family: in one list ::/64 would be all of IPv4 too. */
+  readonly #never = { ipv4: new BlockList(), ipv6: new BlockList() };
+  /** Bans that are not in the store yet: on their way, or it was away. */
+  readonly #unkept: BanList;
+  #reloading: Promise<void> | undefined;
+  /** What came while the store was read, and may be newer than what is read. */
+  #meanwhile: Notice[] = [];
 
   constructor(options: BansOptions) {
     this.#options = options;
     this.#list = new BanList(options.clock);
-    for (const entry of options.neverBan) {
+    this.#unkept = new BanList(options.clock);
+    for (const entry of [...LOOPBACK, ...options.neverBan]) {
       const { address, bits, family } = parseCidr(entry)!;
-      this.#never.addSubnet(address, bits, family);
+      // IPv6 is banned by prefix: what is smaller than that is in a prefix that must not be banned either.
+      this.#never[family].addSubnet(
+        address,
+        family === 'ipv4' ? bits : Math.min(bits, options.ipv6Prefix),
+        family,
+      );
     }
-    options.notices.follow((notice) => {
-      if (notice.kind === 'ban') this.#learn(notice.ban);
-      if (notice.kind === 'lift') this.#forget(notice.prefix);
-    });
+    options.notices.follow((notice) => this.#follow(notice));
   }
 
   /** @internal How many this node knows. */
@@ -69,7 +79,8 @@ export class Bans {
    * @param durationMs up to 30 days
    * @param reason a word for the audit log: letters, digits, `_`, `.`, `:`, `-` and spaces, at most 64
    * @throws {WsAuthError} `invalid_selector` for anything else
-   * @throws {StoreUnavailable} when the other nodes do not know; this one does
+   * @throws {StoreUnavailable} when the other nodes do not know yet, or the store is full of bans; this node does, and tells
+   * them as soon as it can
    */
   async ban(address: string, durationMs: number, reason = 'operator'): Promise<void> {
     const prefix = this.#readPrefix(address);
@@ -80,7 +91,7 @@ export class Bans {
     const ban: Ban = { prefix, remainingMs: durationMs, reason, isAutomatic: false };
     this.#list.add(ban);
     this.#tell('address_banned', ban);
-    await this.#options.store.ban(ban);
+    if (!(await this.#keep(ban))) throw new StoreUnavailable('ban(): there are too many bans; lift some');
   }
 
   /**
@@ -109,41 +120,76 @@ export class Bans {
     const ban: Ban = { prefix, remainingMs, reason, isAutomatic: true };
     if (!this.#list.add(ban)) return false;
     this.#tell('address_banned', ban);
-    // Until the store has it, it is in no list that is read from there.
-    this.#unkept.set(prefix, ban);
-    const kept = this.#options.store.ban(ban).finally(() => this.#unkept.delete(prefix));
-    kept.catch((error) => this.#report(error));
+    this.#keep(ban).catch((error) => this.#report(error));
     return true;
   }
 
-  /** @internal Reads all of them anew: some may have been missed. */
-  async reload(): Promise<void> {
+  /** @internal Reads all of them anew, some may have been missed; and tells of those that the store has not got. */
+  reload(): Promise<void> {
+    return (this.#reloading ??= this.#reload().finally(() => (this.#reloading = undefined)));
+  }
+
+  async #reload(): Promise<void> {
+    this.#meanwhile = [];
     try {
-      this.#list.replace(await this.#options.store.bans());
-      for (const ban of this.#unkept.values()) this.#list.add(ban);
+      const bans = await this.#options.store.bans();
+      const unkept = this.#unkept.all();
+      this.#list.clear();
+      for (const ban of bans) this.#learn(ban);
+      for (const ban of unkept) this.#list.add(ban);
+      for (const notice of this.#meanwhile) this.#apply(notice);
+      await Promise.all(unkept.slice(0, KEPT_AT_ONCE).map((ban) => this.#keep(ban)));
     } catch (error) {
       this.#report(error);
     }
   }
 
-  /** What another node has banned by a rule is taken back where this one knows that others are there. */
+  /** @returns false when the store has a better one, or no room */
+  async #keep(ban: Ban): Promise<boolean> {
+    // Until the store has it, it is in no list that is read from there.
+    this.#unkept.add(ban);
+    const isKept = await this.#options.store.ban(ban);
+    this.#unkept.remove(ban.prefix);
+    return isKept;
+  }
+
+  #follow(notice: Notice): void {
+    if (notice.kind !== 'ban' && notice.kind !== 'lift') return;
+    if (this.#reloading) this.#meanwhile.push(notice);
+    this.#apply(notice);
+  }
+
+  #apply(notice: Notice): void {
+    if (notice.kind === 'ban') this.#learn(notice.ban);
+    if (notice.kind === 'lift') this.#forget(notice.prefix);
+  }
+
+  /** What a rule has banned on another node is taken back where this one knows that others are there. */
   #learn(ban: Ban): void {
-    if (!ban.isAutomatic || !this.#options.isSpared(ban.prefix)) {
+    const isNever = ban.isAutomatic && this.#isNever(ban.prefix);
+    if (!isNever && !(ban.isAutomatic && this.#options.isSpared(ban.prefix))) {
       this.#list.add(ban);
       return;
     }
-    this.#tell('address_unbanned', { prefix: ban.prefix, reason: 'logged_in' });
-    this.#options.store.lift(ban.prefix).catch((error) => this.#report(error));
+    const reason = isNever ? 'never_banned' : 'logged_in';
+    this.#takeBack(ban.prefix, reason).catch((error) => this.#report(error));
+  }
+
+  /** Told by the one node of several that was first. */
+  async #takeBack(prefix: string, reason: string): Promise<void> {
+    if (await this.#options.store.lift(prefix, { isAutomatic: true }))
+      this.#tell('address_unbanned', { prefix, reason });
   }
 
   #forget(prefix: string): boolean {
-    this.#unkept.delete(prefix);
+    this.#unkept.remove(prefix);
     return this.#list.remove(prefix);
   }
 
   #isNever(prefix: string): boolean {
     const address = prefix.split('/')[0]!;
-    return this.#never.check(address, isIPv4(address) ? 'ipv4' : 'ipv6');
+    const family = isIPv4(address) ? 'ipv4' : 'ipv6';
+    return this.#never[family].check(address, family);
   }
 
   #readPrefix(address: unknown): string {

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.js';
+import { OldestEntry } from '../oldest-entry.js';
 
 const MAX_SESSIONS = 10_000;
 /** More than any threshold that makes sense: what comes beyond is not kept apart. */
@@ -13,6 +14,7 @@ interface Known {
 export class SessionAddresses {
   readonly #clock: Clock;
   readonly #sessions = new Map<string, Known>();
+  readonly #oldest = new OldestEntry(this.#sessions);
 
   /** @param clock monotonic */
   constructor(clock: Clock) {
@@ -35,7 +37,7 @@ export class SessionAddresses {
       known = { addresses: new Set(), endsAt: now + windowMs };
       this.#sessions.delete(sessionId);
       this.#sessions.set(sessionId, known);
-      if (this.#sessions.size > MAX_SESSIONS) this.#sessions.delete(this.#sessions.keys().next().value!);
+      if (this.#sessions.size > MAX_SESSIONS) this.#oldest.forget();
     }
     const { addresses } = known;
     if (addresses.has(address) || addresses.size >= MAX_ADDRESSES) return [];

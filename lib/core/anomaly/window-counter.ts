@@ -1,12 +1,14 @@
 import type { Clock } from '../clock.js';
+import { OldestEntry } from '../oldest-entry.js';
 
 const MAX_KEYS = 10_000;
 
-/** Counts what happens under a key, in a window from the first. Bounded: the oldest keys are forgotten first. */
+/** Counts what happens under a key, in a window from the first. Bounded: what was quiet for longest is forgotten first. */
 export class WindowCounter {
   readonly #clock: Clock;
   readonly #maxKeys: number;
   readonly #windows = new Map<string, { count: number; endsAt: number }>();
+  readonly #oldest = new OldestEntry(this.#windows);
 
   /** @param clock monotonic */
   constructor(clock: Clock, maxKeys = MAX_KEYS) {
@@ -22,11 +24,13 @@ export class WindowCounter {
   add(key: string, windowMs: number): number {
     const now = this.#clock();
     const known = this.#windows.get(key);
-    if (known && known.endsAt > now) return (known.count += 1);
     this.#windows.delete(key);
-    this.#windows.set(key, { count: 1, endsAt: now + windowMs });
-    if (this.#windows.size > this.#maxKeys) this.#windows.delete(this.#windows.keys().next().value!);
-    return 1;
+    const isOpen = known !== undefined && known.endsAt > now;
+    const window = isOpen ? known : { count: 0, endsAt: now + windowMs };
+    window.count += 1;
+    this.#windows.set(key, window);
+    if (this.#windows.size > this.#maxKeys) this.#oldest.forget();
+    return window.count;
   }
 
   /** How many there are. */

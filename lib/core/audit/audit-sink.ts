@@ -48,7 +48,7 @@ export class SinkQueue {
   push(event: AuditEvent): void {
     if (this.#queue.length >= this.#maxQueued) return this.#onDropped(this.#sink, 1);
     this.#queue.push(event);
-    this.#running ??= this.#run().finally(() => (this.#running = undefined));
+    this.#running ??= this.#run();
   }
 
   /** Resolves when everything that waits has been written, or after this time. */
@@ -71,5 +71,7 @@ export class SinkQueue {
         this.#onDropped(this.#sink, batch.length);
       }
     } while (this.#queue.length > 0);
+    // Not later: what comes after this line begins a run of its own.
+    this.#running = undefined;
   }
 }

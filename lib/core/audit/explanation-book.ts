@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.js';
+import { OldestEntry } from '../oldest-entry.js';
 import type { AuditEvent, AuditRecord } from './audit-event.js';
 import { safeText } from './redaction.js';
 import { ruleOfReason } from './refusal-rules.js';
@@ -48,6 +49,7 @@ export class ExplanationBook {
   readonly #maxEntries: number;
   /** In the order in which they came. */
   readonly #entries = new Map<string, Entry>();
+  readonly #oldest = new OldestEntry(this.#entries);
 
   constructor(options: ExplanationBookOptions) {
     this.#options = options;
@@ -62,9 +64,11 @@ export class ExplanationBook {
   note(record: AuditRecord, event: AuditEvent): void {
     const { correlationId, outcome, reasonCode } = event;
     if (correlationId === undefined || outcome === 'success' || reasonCode === 'client_left') return;
+    // It is told under the id of a refusal, and refuses nothing.
+    if (event.event === 'anomaly_detected') return;
     this.#entries.delete(correlationId);
     this.#entries.set(correlationId, { event, received: record.received, at: this.#options.clock() });
-    if (this.#entries.size > this.#maxEntries) this.#entries.delete(this.#entries.keys().next().value!);
+    if (this.#entries.size > this.#maxEntries) this.#oldest.forget();
   }
 
   /** @returns `null` for an id that this node has refused nothing under, or not lately */

@@ -7,6 +7,12 @@ const WAIT_MS = 500;
 /** Questions that wait for an answer at the same time. */
 const MAX_ASKED = 100;
 
+interface Question {
+  readonly answer: Promise<RefusalExplanation | null>;
+  readonly resolve: (explanation: RefusalExplanation | null) => void;
+  readonly timer: NodeJS.Timeout;
+}
+
 /**
  * Finds out why something was refused, on this node or another. A refusal is written nowhere but into the memory of its node,
  * so that neither a handshake nor a flood of refusals costs the store anything: the other nodes are asked when an operator
@@ -16,7 +22,7 @@ export class ExplanationService {
   readonly #book: ExplanationBook;
   readonly #notices: NoticeBoard;
   readonly #node: string;
-  readonly #asked = new Map<string, ((explanation: RefusalExplanation | null) => void)[]>();
+  readonly #asked = new Map<string, Question>();
 
   constructor(parts: { book: ExplanationBook; notices: NoticeBoard; node: string }) {
     this.#book = parts.book;
@@ -35,18 +41,17 @@ export class ExplanationService {
     return this.#ask(correlationId);
   }
 
+  /** All who ask for one id at the same time wait for one answer. */
   #ask(id: string): Promise<RefusalExplanation | null> {
-    if (this.#asked.size >= MAX_ASKED && !this.#asked.has(id)) return Promise.resolve(null);
-    return new Promise((resolve) => {
-      const waiting = this.#asked.get(id) ?? [];
-      this.#asked.set(id, waiting);
-      const timer = setTimeout(() => this.#deliver(id, null), WAIT_MS).unref();
-      waiting.push((explanation) => {
-        clearTimeout(timer);
-        resolve(explanation);
-      });
-      void this.#notices.publish({ kind: 'explain', id, node: this.#node });
-    });
+    const known = this.#asked.get(id);
+    if (known) return known.answer;
+    if (this.#asked.size >= MAX_ASKED) return Promise.resolve(null);
+    let resolve!: Question['resolve'];
+    const answer = new Promise<RefusalExplanation | null>((settle) => (resolve = settle));
+    const timer = setTimeout(() => this.#deliver(id, null), WAIT_MS).unref();
+    this.#asked.set(id, { answer, resolve, timer });
+    void this.#notices.publish({ kind: 'explain', id, node: this.#node });
+    return answer;
   }
 
   #answer(id: string, node: string): void {
@@ -55,8 +60,10 @@ export class ExplanationService {
   }
 
   #deliver(id: string, explanation: RefusalExplanation | null): void {
-    const waiting = this.#asked.get(id);
+    const question = this.#asked.get(id);
+    if (!question) return;
     this.#asked.delete(id);
-    for (const resolve of waiting ?? []) resolve(explanation);
+    clearTimeout(question.timer);
+    question.resolve(explanation);
   }
 }

@@ -3,9 +3,11 @@ const MAX_FIELD_LENGTH = 256;
 /** Characters that end a line, hide one, or turn the direction of text around: C0, DEL, C1, separators, bidi marks, BOM. */
 const HIDDEN = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
 
-/** What a ticket, a session token or a JWT looks like, wherever a client has put it. None of them is tried in mid-word. */
-const SECRETS =
-  /wst_[\w.-]{16,}|(?<![\w-])(?:eyJ[\w-]{4,}\.[\w-]{4,}(?:\.[\w-]*)?|[\w-]{16}\.[\w-]{43}(?![\w-]))/g;
+/** What a ticket and a session token look like, wherever a client has put them, and user and password before a host. */
+const SECRETS = /wst_[\w.-]{16,}|[\w-]{16}\.[\w-]{43}(?![\w-])|(?<=\/\/)[^/?#@\s]+(?=@)/g;
+
+/** A word that may have a JWT in it: looked at once, however many places in it look like the beginning of one. */
+const WORD_WITH_JWT = /[\w-]{4,}\.[\w-]{4,}(?:\.[\w-]*)?/g;
 
 /** At most 256 characters of a text (requirement LG-03). */
 export function cutText(text: string): string {
@@ -17,7 +19,13 @@ export function cutText(text: string): string {
  * without anything that looks like a credential (requirements LG-02, LG-03).
  */
 export function safeText(text: string): string {
-  return cutText(cutLong(text).replace(SECRETS, '[redacted]')).replace(HIDDEN, escapeCharacter);
+  const redacted = cutLong(text).replace(WORD_WITH_JWT, redactJwt).replace(SECRETS, '[redacted]');
+  return escapeHidden(cutText(redacted));
+}
+
+/** A text on one line and in one direction. */
+export function escapeHidden(text: string): string {
+  return text.replace(HIDDEN, escapeCharacter);
 }
 
 /**
@@ -25,12 +33,18 @@ export function safeText(text: string): string {
  * turn the direction of text around are escaped here, so that no value ends a line or hides one (requirement LG-03).
  */
 export function toLogLine(value: object): string {
-  return JSON.stringify(value).replace(HIDDEN, escapeCharacter);
+  return escapeHidden(JSON.stringify(value));
 }
 
 /** A secret that the cut would take apart is not recognised by its rest: so the cut is late, and bounded all the same. */
 function cutLong(text: string): string {
   return text.length <= 4 * MAX_FIELD_LENGTH ? text : text.slice(0, 4 * MAX_FIELD_LENGTH);
+}
+
+function redactJwt(word: string): string {
+  const start = word.indexOf('eyJ');
+  const isJwt = start >= 0 && word.indexOf('.') >= start + 7;
+  return isJwt ? `${word.slice(0, start)}[redacted]` : word;
 }
 
 function escapeCharacter(character: string): string {

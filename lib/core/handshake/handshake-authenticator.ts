@@ -227,7 +227,7 @@ export class HandshakeAuthenticator {
       if (userHashOfBasis(verified.basis) !== connection.grant.userHash) throw identitySwitch();
       if (!connection.isOpen) attempt.abort('client_gone');
       const admitted = await this.#admission.admit(attempt, verified.basis, connection.id);
-      if (!connection.isOpen) {
+      if (!this.#connections.isLive(connection)) {
         attempt.abort('client_gone');
         this.#admission.giveBack(admitted);
         throw attempt.abortError();

@@ -29,12 +29,13 @@ export class NodeMetrics {
 
   /** Learns from the audit log. */
   note(record: AuditRecord): void {
-    const { event, outcome, reasonCode, status, closeCode } = record;
+    const { event, outcome, reasonCode, correlationId, status, closeCode } = record;
     if (event === 'anomaly_detected') return add(this.anomalies, reasonCode);
     if (outcome === 'closed') return add(this.closes, closeLabel(closeCode));
     if (event === 'authn_login_success') return add(this.handshakes, `success ${reasonCode}`);
-    // What is refused with a status or a close code is a handshake; the rest are messages.
-    if (outcome === 'refused' && (status !== undefined || closeCode !== undefined))
+    // What has no id is an HTTP request; what is refused with neither status nor close code is a message.
+    if (correlationId === undefined || outcome !== 'refused') return;
+    if (status !== undefined || closeCode !== undefined)
       add(this.handshakes, `refused ${labelOfReason(reasonCode)}`);
   }
 

@@ -1,3 +1,5 @@
+import { OldestEntry } from '../oldest-entry.js';
+
 /** What most attackers have at once; beyond it the store is asked again, and says the same. */
 const MAX_KEYS = 10_000;
 
@@ -6,6 +8,7 @@ export class BlockCache {
   readonly #maxKeys: number;
   /** The end of each block, in order of the refusals. */
   readonly #ends = new Map<string, number>();
+  readonly #oldest = new OldestEntry(this.#ends);
 
   constructor(maxKeys = MAX_KEYS) {
     this.#maxKeys = maxKeys;
@@ -20,8 +23,7 @@ export class BlockCache {
     this.#ends.delete(key);
     this.#ends.set(key, until);
     if (this.#ends.size <= this.#maxKeys) return;
-    const oldest = this.#ends.keys().next().value;
-    if (oldest !== undefined) this.#ends.delete(oldest);
+    this.#oldest.forget();
   }
 
   /** Lets a key come again. */

@@ -1,3 +1,5 @@
+import { OldestEntry } from '../oldest-entry.js';
+
 /** A rate: so many in a window, so many of them at once. */
 export interface Rate {
   readonly limit: number;
@@ -73,6 +75,7 @@ export class GcraLimiter {
   readonly #maxKeys: number;
   /** When each key is whole again; in order of use. */
   readonly #wholeAt = new Map<string, number>();
+  readonly #oldest = new OldestEntry(this.#wholeAt);
 
   constructor(rate: Rate, maxKeys = 100_000) {
     this.#gcra = new Gcra(rate);
@@ -120,7 +123,6 @@ export class GcraLimiter {
     this.#wholeAt.delete(key);
     this.#wholeAt.set(key, wholeAt);
     if (this.#wholeAt.size <= this.#maxKeys) return;
-    const oldest = this.#wholeAt.keys().next().value;
-    if (oldest !== undefined) this.#wholeAt.delete(oldest);
+    this.#oldest.forget();
   }
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.js';
 import { StoreUnavailable } from '../errors.js';
+import { OldestEntry } from '../oldest-entry.js';
 import { GcraLimiter, type Rate, type RateLease } from './gcra.js';
 import type { ThrottleStore } from './throttle-store.js';
 
@@ -56,6 +57,7 @@ export class LeasedRate {
   readonly #ownShare: GcraLimiter;
   /** In the order in which they came. */
   readonly #leases = new Map<string, Lease>();
+  readonly #oldest = new OldestEntry(this.#leases);
   #isAway = false;
 
   constructor(options: LeasedRateOptions) {
@@ -184,7 +186,7 @@ export class LeasedRate {
       taking: undefined,
     };
     this.#leases.set(key, lease);
-    if (this.#leases.size > this.#maxKeys) this.#leases.delete(this.#leases.keys().next().value!);
+    if (this.#leases.size > this.#maxKeys) this.#oldest.forget();
     return lease;
   }
 }

@@ -16,6 +16,15 @@ export class HandshakeSpans implements HandshakeTracing {
   }
 
   start(headers: IncomingHttpHeaders, correlationId: string): HandshakeTrace | undefined {
+    try {
+      return this.#start(headers, correlationId);
+    } catch {
+      // A propagator or a sampler of the application's that throws costs the trace, and no handshake.
+      return undefined;
+    }
+  }
+
+  #start(headers: IncomingHttpHeaders, correlationId: string): HandshakeTrace | undefined {
     const { context, propagation, trace } = this.#api;
     const parent = propagation.extract(context.active(), headers);
     const span = trace.getTracer(INSTRUMENTATION).startSpan(
@@ -46,21 +55,29 @@ class HandshakeSpan implements HandshakeTrace {
     return this.#api.context.with(this.#context, work);
   }
 
-  end({ outcome, reason, status, closeCode, path, method }: TraceEnding): void {
+  end(ending: TraceEnding): void {
     const span = this.#span;
     if (!span) return;
     this.#span = undefined;
-    span.setAttributes({
-      'ws_auth.outcome': outcome,
-      'ws_auth.reason': reason,
-      ...(status === undefined ? {} : { 'http.response.status_code': status }),
-      ...(closeCode === undefined ? {} : { 'ws_auth.close_code': closeCode }),
-      ...(path === undefined ? {} : { 'http.route': path }),
-      ...(method === undefined ? {} : { 'ws_auth.method': method }),
-    });
-    // A refusal is the client's; what is a fault of the server is an error.
-    if ((status ?? 0) >= 500 || closeCode === 1011 || closeCode === 1013)
-      span.setStatus({ code: ERROR, message: reason });
-    span.end();
+    try {
+      finish(span, ending);
+    } catch {
+      // Likewise: it is ended while a connection opens.
+    }
   }
+}
+
+function finish(span: Span, { outcome, reason, status, closeCode, path, method }: TraceEnding): void {
+  span.setAttributes({
+    'ws_auth.outcome': outcome,
+    'ws_auth.reason': reason,
+    ...(status === undefined ? {} : { 'http.response.status_code': status }),
+    ...(closeCode === undefined ? {} : { 'ws_auth.close_code': closeCode }),
+    ...(path === undefined ? {} : { 'http.route': path }),
+    ...(method === undefined ? {} : { 'ws_auth.method': method }),
+  });
+  // A refusal is the client's; what is a fault of the server is an error.
+  if ((status ?? 0) >= 500 || closeCode === 1011 || closeCode === 1013)
+    span.setStatus({ code: ERROR, message: reason });
+  span.end();
 }

@@ -9,6 +9,7 @@ import { StoreUnavailable } from '../../../lib/core/errors.js';
 import type { Notice, NoticeBoard } from '../../../lib/core/notice-board.js';
 import { OptionProblems } from '../../../lib/core/option-rules.js';
 import type { AnomalyStore } from '../../../lib/core/anomaly/anomaly-store.js';
+import { throttleKey } from '../../../lib/core/throttle/throttle-store.js';
 import { MemoryAnomalyStore } from '../../../lib/memory/memory-anomaly-store.js';
 import { fakeClock, type FakeClock } from '../../support/fake-clock.js';
 
@@ -70,6 +71,10 @@ function makeNode(
     clock,
     ipv6Prefix: 64,
     ban: (prefix, durationMs, rule) => bans.banByRule(prefix, durationMs, rule),
+    isBanned: (prefix) => bans.remaining(prefix) > 0,
+    onError: (error) => {
+      throw error;
+    },
     stepUp: (connection) => void steppedUp.push(connection),
     revoke: (session) => void revoked.push(session),
   });
@@ -106,9 +111,10 @@ function makeNodes(options: AnomalyOptions): { a: Node; b: Node; clock: FakeCloc
     return kept;
   };
   const lift = store.lift.bind(store);
-  store.lift = async (prefix) => {
-    await boards.of(2).publish({ kind: 'lift', prefix });
-    return lift(prefix);
+  store.lift = async (prefix, only) => {
+    const lifted = await lift(prefix, only);
+    if (lifted) await boards.of(2).publish({ kind: 'lift', prefix });
+    return lifted;
   };
   return { a: a!, b: b!, clock };
 }
@@ -224,6 +230,41 @@ describe('AnomalyDetector', () => {
     expect(anomalies(a, b)).toHaveLength(1);
   });
 
+  it('gives the store no claim that could be guessed by its hash', async () => {
+    const clock = fakeClock();
+    const keys: string[] = [];
+    const store = new MemoryAnomalyStore(clock);
+    store.count = async (key) => keys.push(key);
+    const node = makeNode({}, { store, notices: new Boards().of(0), clock });
+    const claim = 'basic:hunter2';
+    await node.observe({ reasonCode: 'basic_refused', claim });
+    const guesses = [
+      throttleKey('anomaly:failuresOfCredential', claim),
+      throttleKey('anomaly:successAfterFailures', ATTACKER, claim),
+    ];
+    expect(keys).toHaveLength(3);
+    expect(keys.filter((key) => guesses.includes(key))).toEqual([]);
+  });
+
+  it('tells of what this node alone has counted beyond what it asked the store', async () => {
+    const clock = fakeClock();
+    const store = new MemoryAnomalyStore(clock);
+    const count = store.count.bind(store);
+    const node = makeNode(
+      { failuresOfAddress: { threshold: 150 } },
+      { store, notices: new Boards().of(0), clock },
+    );
+    store.count = async (key, windowMs) => Math.max(0, (await count(key, windowMs)) - 20);
+    await node.observe({}, 49);
+    clock.advance(1_000);
+    await node.observe({}, 49);
+    clock.advance(1_000);
+    await node.observe({}, 49);
+    clock.advance(1_000);
+    await node.observe({}, 10);
+    expect(anomalies(node)).toEqual(['failuresOfAddress 150']);
+  });
+
   it('asks the store nothing about a session with one address', async () => {
     const clock = fakeClock();
     let asked = 0;
@@ -330,6 +371,39 @@ describe('what a rule does', () => {
     expect(await a.bans.list()).toEqual([]);
   });
 
+  it('comes again when a ban is over and the address goes on, in the same window', async () => {
+    const { a, b, clock } = makeNodes({ ticketReplayed: { action: 'ban' }, banMs: 1_000 });
+    await a.observe({ reasonCode }, 3);
+    clock.advance(1_000);
+    await b.observe({ reasonCode });
+    expect([a.bans.remaining(ATTACKER), b.bans.remaining(ATTACKER)]).toEqual([1_000, 1_000]);
+    expect(anomalies(a, b)).toEqual(['ticketReplayed 3']);
+  });
+
+  it('is done once to an address that goes on while it is banned', async () => {
+    const { a } = makeNodes({ ticketReplayed: { action: 'back-off' } });
+    await a.observe({ reasonCode }, 20);
+    expect(a.bans.remaining(ATTACKER)).toBe(1_000);
+    expect(a.events.filter(({ event }) => event === 'address_banned')).toHaveLength(1);
+  });
+
+  it.each(['ban', 'back-off'] as const)(
+    'is not done by %s to the owner of a credential for what others do with it (CR-05)',
+    async (action) => {
+      const { a, b } = makeNodes({ failuresOfCredential: { threshold: 10, action } });
+      const guess = { reasonCode: 'basic_refused', claim: 'basic:ada' };
+      await a.observe(guess, 9);
+      await a.observe({ ...guess, ip: VICTIM });
+      await b.observe({ ...guess, ip: VICTIM }, 2);
+      await a.observe(guess, 30);
+      await a.observe({ ...guess, ip: VICTIM }, 2);
+      expect([a.bans.remaining(VICTIM), b.bans.remaining(VICTIM)]).toEqual([0, 0]);
+      expect(a.bans.remaining(ATTACKER)).toBeGreaterThan(0);
+      expect(anomalies(a, b)).toEqual(['failuresOfCredential 10']);
+      expect(a.events.find(({ event }) => event === 'anomaly_detected')).toMatchObject({ action: 'none' });
+    },
+  );
+
   it('spares nobody where that is off, and never who is listed', async () => {
     const { a } = makeNodes({
       ticketReplayed: { action: 'ban' },
@@ -352,6 +426,7 @@ describe('the options', () => {
       {
         failuresOfCredential: { action: 'revoke' },
         successAfterFailures: { action: 'ban' },
+        cookieTossing: { action: 'ban' },
         neverBan: ['office'],
       },
       problems,
@@ -359,6 +434,7 @@ describe('the options', () => {
     expect(problems.sentences).toEqual([
       'option "anomalies.failuresOfCredential.action" must be one of "none", "back-off", "ban", received "revoke"',
       'option "anomalies.successAfterFailures.action" must be one of "none", "step-up", received "ban"',
+      'option "anomalies.cookieTossing.action" must be one of "none", received "ban"',
       'option "anomalies.neverBan" must be a list of addresses and networks such as "10.0.0.0/8"; "office" is none',
     ]);
   });

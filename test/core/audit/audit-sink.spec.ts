@@ -77,6 +77,50 @@ describe('SinkQueue (LG-05)', () => {
     expect(performance.now() - started).toBeLessThan(1_000);
   });
 
+  it('leaves nothing lying that comes while it stops', async () => {
+    const written: number[] = [];
+    let done = (): void => {};
+    const { queue, push } = openQueue((events) => {
+      written.push(events.length);
+      return new Promise<void>((resolve) => (done = resolve));
+    });
+    push(1);
+    await turn();
+    done();
+    // In each of the jobs that follow, one of which is between the last look at the queue and the end of the run.
+    for (let job = 0; job < 8; job += 1) {
+      await null;
+      push(1);
+    }
+    for (let times = 0; times < 12; times += 1) {
+      await turn();
+      done();
+    }
+    expect(queue.queued).toBe(0);
+    expect(written.reduce((sum, count) => sum + count, 0)).toBe(9);
+  });
+
+  it.each([0, 1, 2, 3, 4, 5, 6])(
+    'begins again for what comes %i jobs after the last answer',
+    async (jobs) => {
+      let written = 0;
+      let done = (): void => {};
+      const { push } = openQueue(({ length }) => {
+        written += length;
+        return new Promise<void>((resolve) => (done = resolve));
+      });
+      push(1);
+      await turn();
+      done();
+      for (let job = 0; job < jobs; job += 1) await null;
+      push(1);
+      await turn();
+      await turn();
+      done();
+      expect(written).toBe(2);
+    },
+  );
+
   it('keeps the beginning and loses the end', async () => {
     const ids: string[] = [];
     const { queue, push } = openQueue(

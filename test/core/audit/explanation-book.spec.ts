@@ -63,6 +63,13 @@ describe('ExplanationBook', () => {
     expect(book.size).toBe(1);
   });
 
+  it('says why a refusal was one, though an anomaly is told under its id', () => {
+    const { book, note } = openBook();
+    note({ reasonCode: 'ticket_replayed' });
+    note({ event: 'anomaly_detected', outcome: 'reported', reasonCode: 'ticketReplayed' });
+    expect(book.explain('id')).toMatchObject({ rule: 'TK-02' });
+  });
+
   it('remembers 10,000, and forgets the oldest first', () => {
     const { book, note } = openBook();
     for (let index = 0; index < 10_001; index += 1) note({ correlationId: `${index}` });

@@ -45,6 +45,14 @@ describe('ExplanationService', () => {
     expect(published).toEqual([{ kind: 'explained', id: ID, node: 'b', explanation }]);
   });
 
+  it('asks once for all who ask for one id', async () => {
+    const { service, published, hear } = openNode('a');
+    const asked = Array.from({ length: 1_000 }, () => service.explain(ID));
+    expect(published).toHaveLength(1);
+    hear({ kind: 'explained', id: ID, node: 'a', explanation });
+    expect(await Promise.all(asked)).toEqual(Array(1_000).fill(explanation));
+  });
+
   it('gives up after half a second', async () => {
     const started = performance.now();
     expect(await openNode('a').service.explain(ID)).toBeNull();

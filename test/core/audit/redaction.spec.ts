@@ -26,6 +26,14 @@ describe('safeText', () => {
     ['a session token', `sid=${'a'.repeat(16)}.${secret}`, 'sid=[redacted]'],
     ['a JWT', `https://eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.${secret}`, 'https://[redacted]'],
     ['a JWT without signature', 'eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.', '[redacted]'],
+    ['a JWT in mid-word', `/token-eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.${secret}`, '/token-[redacted]'],
+    [
+      'a session token whose ticket mark is spelt oddly',
+      `/wst%5F${'a'.repeat(16)}.${secret}`,
+      '/wst%5F[redacted]',
+    ],
+    ['user and password in a URL', 'https://ada:hunter2@app.example', 'https://[redacted]@app.example'],
+    ['a user alone', 'wss://hunter2@app.example/x', 'wss://[redacted]@app.example/x'],
     [
       'what the cut would leave of one',
       `${'x'.repeat(200)} wst_${'a'.repeat(300)}`,
@@ -40,6 +48,8 @@ describe('safeText', () => {
       `${'a'.repeat(16)}.${'b'.repeat(22)}`,
       'https://app.example',
       '/rooms/eyJ',
+      'keyJar.example.com',
+      'https://app.example/@ada',
       'wst_short',
     ])
       expect(safeText(text)).toBe(text);
@@ -55,6 +65,9 @@ describe('safeText', () => {
     const started = performance.now();
     for (const text of [
       'eyJ'.repeat(50_000),
+      '//'.repeat(50_000),
+      'eyJa-'.repeat(50_000),
+      'x-eyJabcd.'.repeat(50_000),
       'wst_'.repeat(50_000),
       'a'.repeat(200_000),
       'a.'.repeat(100_000),

@@ -5,7 +5,13 @@ import { NodeMetrics } from '../../../lib/core/metrics/node-metrics.js';
 function metricsOf(...records: Partial<AuditRecord>[]): NodeMetrics {
   const metrics = new NodeMetrics();
   for (const record of records)
-    metrics.note({ event: 'authn_login_fail', outcome: 'refused', reasonCode: 'token_signature', ...record });
+    metrics.note({
+      event: 'authn_login_fail',
+      outcome: 'refused',
+      reasonCode: 'token_signature',
+      correlationId: 'aaaaaaaaaaaa',
+      ...record,
+    });
   return metrics;
 }
 
@@ -24,6 +30,10 @@ describe('NodeMetrics', () => {
       ['success admitted', 1],
       ['success refreshed', 1],
     ]);
+  });
+
+  it('takes no refused HTTP request for a handshake', () => {
+    expect(metricsOf({ status: 401, correlationId: undefined }).handshakes.size).toBe(0);
   });
 
   it('takes no refused message for a handshake', () => {
