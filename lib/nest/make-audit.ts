@@ -4,7 +4,6 @@ import { AuditLog } from '../core/audit/audit-log.js';
 import { ExplanationBook } from '../core/audit/explanation-book.js';
 import { ExplanationService } from '../core/audit/explanation-service.js';
 import { expectedBy } from '../core/audit/expected-by.js';
-import { FLOOD_WINDOW_MS } from '../core/audit/flood-filter.js';
 import { toLogLine } from '../core/audit/redaction.js';
 import type { Clock } from '../core/clock.js';
 import type { GatewayPolicy } from '../core/handshake/gateway-policy.js';
@@ -29,7 +28,7 @@ export interface AuditParts {
 export interface Audit {
   readonly audit: AuditLog;
   readonly explanations: ExplanationService;
-  /** To be called every {@link FLOOD_WINDOW_MS}. */
+  /** To be called every `FLOOD_WINDOW_MS`. */
   sweep(): void;
 }
 

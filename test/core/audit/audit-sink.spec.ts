@@ -89,7 +89,7 @@ describe('SinkQueue (LG-05)', () => {
     done();
     // In each of the jobs that follow, one of which is between the last look at the queue and the end of the run.
     for (let job = 0; job < 8; job += 1) {
-      await null;
+      await Promise.resolve();
       push(1);
     }
     for (let times = 0; times < 12; times += 1) {
@@ -112,7 +112,7 @@ describe('SinkQueue (LG-05)', () => {
       push(1);
       await turn();
       done();
-      for (let job = 0; job < jobs; job += 1) await null;
+      for (let job = 0; job < jobs; job += 1) await Promise.resolve();
       push(1);
       await turn();
       await turn();

@@ -50,7 +50,7 @@ describe('ExplanationService', () => {
     const asked = Array.from({ length: 1_000 }, () => service.explain(ID));
     expect(published).toHaveLength(1);
     hear({ kind: 'explained', id: ID, node: 'a', explanation });
-    expect(await Promise.all(asked)).toEqual(Array(1_000).fill(explanation));
+    expect(new Set(await Promise.all(asked))).toEqual(new Set([explanation]));
   });
 
   it('gives up after half a second', async () => {
