@@ -32,6 +32,7 @@ const program = (name) => ({ name, debianPackage: name, isThere: () => isOnPath(
 const PREREQUISITES = [
   program('chromium'),
   program('firefox-esr'),
+  program('openssl'),
   ...[...servers].map(program),
   {
     name: 'websockets for /usr/bin/python3',
