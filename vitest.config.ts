@@ -19,8 +19,8 @@ export default defineConfig({
     reporters: ['default', './tools/count-reporter.mjs'],
     // Sockets, servers and browsers on a machine that may stand still: who needed a second try is named at the end of the run.
     retry: 1,
-    // Most of the time goes into waiting for sockets: a machine of two cores takes two files at a time.
-    maxWorkers: 2,
+    // Most of the time goes into waiting for sockets: a machine of two cores takes three files at a time.
+    maxWorkers: 3,
     coverage: { provider: 'v8', include: ['lib/**'], reporter: ['text-summary', 'html'] },
     projects: [
       {

@@ -10,13 +10,13 @@ export interface Socket {
 /** Events of one moment are looked into together. */
 const SETTLE_MS = 100;
 /** Nothing announces that a session has run out, nor what happened on another node: it is seen after so long. */
-const LOOK_MS = 5_000;
+const LOOK_MS = 1_000;
 
 const CHANGED = JSON.stringify({ event: 'changed' });
 
 /**
  * Looks whether what the open pages show has changed: at once when the audit log of this node says that something happened,
- * and every five seconds otherwise. Looking is no use of a session: it extends none. While no page is open nobody looks.
+ * and every second otherwise. Looking is no use of a session: it extends none. While no page is open nobody looks.
  */
 @Injectable()
 export class SessionsWatch implements OnModuleInit, OnApplicationShutdown {
