@@ -169,7 +169,7 @@ export class UpgradeListener {
         attempt.abort('client_gone');
         if (!isUndecided) return;
         const { fault } = client;
-        this.#engine.authenticator.auditClose(attempt, fault?.close.code ?? code, fault?.reason ?? reason);
+        this.#engine.authenticator.record.closed(attempt, fault?.close.code ?? code, fault?.reason ?? reason);
       });
       client.gateBy(this.#makeGate(upgrade, path, client));
     });
@@ -200,7 +200,7 @@ export class UpgradeListener {
       pause: () => client.pause(),
       refuse: (close, reason, retryAfterMs) => {
         attempt.abort('client_gone');
-        this.#engine.authenticator.auditClose(attempt, close.code, reason);
+        this.#engine.authenticator.record.closed(attempt, close.code, reason);
         this.#closeRefused(client, attempt, close, retryAfterMs);
         client.releaseHeldClose();
       },
@@ -261,7 +261,7 @@ export class UpgradeListener {
     if (refusal.cause !== undefined) this.#engine.reportOutage(refusal);
     socket.once('close', () => attempt.release());
     if (attempt.abortReason === 'client_gone' || socket.destroyed) {
-      authenticator.auditRefusal(attempt, refusal);
+      authenticator.record.refused(attempt, refusal);
       socket.destroy();
       attempt.release();
       return;
@@ -270,12 +270,12 @@ export class UpgradeListener {
     if (
       close &&
       this.#upgrade(upgrade, this.#refuser, (client) => {
-        authenticator.auditRefusal(attempt, refusal, close.code);
+        authenticator.record.refused(attempt, refusal, close.code);
         this.#closeRefused(client, attempt, close, refusal.retryAfterMs);
       })
     )
       return;
-    authenticator.auditRefusal(attempt, refusal);
+    authenticator.record.refused(attempt, refusal);
     // Otherwise what the peer sent stays unread, and its end unheard.
     unwatch(socket);
     this.#refused.add(socket);
@@ -309,7 +309,7 @@ export class UpgradeListener {
     // What ws alone finds fault with, such as the parameters of an extension, is refused as everything else is.
     const onRefused = (): void => {
       const refusal = new HandshakeRefused('malformed_handshake', 'refused_by_ws');
-      this.#engine.authenticator.auditRefusal(attempt, refusal);
+      this.#engine.authenticator.record.refused(attempt, refusal);
       writeRefusal(socket, refusal, attempt.correlationId);
     };
     server.on('wsClientError', onRefused);

@@ -1,11 +1,8 @@
 import type { AuditLog } from '../audit/audit-log.js';
-import { eventOfClose, eventOfRefusal } from '../audit/event-of-refusal.js';
-import { labelOfReason } from '../audit/refusal-rules.js';
 import type { Clock } from '../clock.js';
-import { closeCodeIn } from '../close-code.js';
 import { missingRight } from '../authorization/authorization-rules.js';
 import type { Connection, Grant, Handshake } from '../connection.js';
-import { newId, sessionIdOf } from '../identifiers.js';
+import { newId } from '../identifiers.js';
 import type { DeadlineWheel } from '../lifetime/deadline-wheel.js';
 import type { ResolvedOptions } from '../options.js';
 import type { Admitted } from '../session/connection-registry.js';
@@ -18,18 +15,15 @@ import type { KeyObject } from 'node:crypto';
 import { Admission } from './admission.js';
 import { identitySwitch, toRefusal, unauthorized } from './attempt-refusals.js';
 import { AttemptTimer } from './attempt-timer.js';
-import { ClientAddressReader, isLoopbackIp } from './client-address.js';
+import { ClientAddressReader } from './client-address.js';
 import {
   carriesCredential,
-  hasParameter,
-  isAmbientBasic,
-  readCredential,
   stripCredentials,
   type PresentedCredential,
   type PresentedToken,
-  type ReaderSettings,
 } from './credential-reader.js';
 import { ConnectRate } from './connect-rate.js';
+import { CredentialIntake, isSentByItself, kindOf } from './credential-intake.js';
 import type { CredentialKind } from './credential-kind.js';
 import {
   basisOfCookie,
@@ -40,8 +34,9 @@ import {
 import type { GatewayLookup, GatewayPolicy } from './gateway-policy.js';
 import { grantOf } from './grant-of.js';
 import { HandshakeAttempt } from './handshake-attempt.js';
-import { HostPolicy, isLoopbackHost } from './host-policy.js';
-import type { CredentialReader } from './own-credentials.js';
+import { HandshakeRecord } from './handshake-record.js';
+import { HostPolicy } from './host-policy.js';
+import { mayReportOrigin, originOffence } from './origin-check.js';
 import { HandshakeRefused, retryLater } from './refusal.js';
 import type { TokenVerifier } from './token-verifier.js';
 import { WS_AUTH_PROTOCOL } from './subprotocol.js';
@@ -81,10 +76,11 @@ export interface HandshakeAuthenticatorOptions {
  * Not checked here: what the application allows a principal to do with its messages.
  */
 export class HandshakeAuthenticator {
+  /** Where it is told what became of handshakes. */
+  readonly record: HandshakeRecord;
   readonly #options: ResolvedOptions;
   readonly #connections: ConnectionService;
-  readonly #cookie: SessionCookie;
-  readonly #audit: AuditLog;
+  readonly #intake: CredentialIntake;
   readonly #bans: HandshakeAuthenticatorOptions['bans'];
   readonly #timer: AttemptTimer;
   readonly #credentials: CredentialVerifier;
@@ -102,8 +98,8 @@ export class HandshakeAuthenticator {
     const { options } = parts;
     this.#options = options;
     this.#connections = parts.connections;
-    this.#cookie = parts.cookie;
-    this.#audit = parts.audit;
+    this.record = new HandshakeRecord(parts.audit, options.closeCodes);
+    this.#intake = new CredentialIntake(options, parts.cookie, this.record);
     this.#bans = parts.bans;
     this.#addresses = new ClientAddressReader(options.proxy);
     this.#hosts = new HostPolicy(options.hosts);
@@ -239,10 +235,10 @@ export class HandshakeAuthenticator {
       const missing = missingRight(grant.principal, gateway);
       if (missing) throw new HandshakeRefused('forbidden', `gateway_${missing}`);
       this.#connections.renew(connection, grant, admitted.logTail, admitted.session?.remainingMs);
-      this.#auditSuccess(attempt, connection, 'refreshed');
+      this.record.succeeded(attempt, connection, 'refreshed');
     } catch (error) {
       const refusal = toRefusal(error, attempt);
-      this.auditRefusal(attempt, refusal);
+      this.record.refused(attempt, refusal);
       throw refusal;
     }
   }
@@ -262,43 +258,6 @@ export class HandshakeAuthenticator {
     // A browser sends user and password of the URL only after a 401 that asks for them.
     if (attempt.gateway.credentials.has('basic')) return false;
     return attempt.isFromAllowedOrigin && attempt.request?.authorization === undefined;
-  }
-
-  /**
-   * Tells the audit log of a refusal.
-   *
-   * @param closeCode the code of the project's table, for a browser that is told by a close code
-   */
-  auditRefusal(attempt: HandshakeAttempt, refusal: HandshakeRefused, closeCode?: number): void {
-    this.#endTrace(attempt, 'refused', refusal.reason, closeCode ?? refusal.status);
-    this.#audit.record({
-      ...attempt.facts,
-      event: eventOfRefusal(refusal.refusal, refusal.reason),
-      outcome: 'refused',
-      reasonCode: refusal.reason,
-      ...(closeCode === undefined ? { status: refusal.status } : { closeCode: this.#closeCodeOf(closeCode) }),
-    });
-  }
-
-  /**
-   * Tells the audit log of a socket that was closed before it authenticated.
-   *
-   * @param closeCode the code of the project's table
-   */
-  auditClose(attempt: HandshakeAttempt, closeCode: number, reason: string): void {
-    this.#endTrace(attempt, 'refused', reason, closeCode);
-    this.#audit.record({
-      ...attempt.facts,
-      event: eventOfClose(closeCode, reason),
-      outcome: 'refused',
-      reasonCode: reason,
-      closeCode: this.#closeCodeOf(closeCode),
-    });
-  }
-
-  /** As it goes over the wire. */
-  #closeCodeOf(code: number): number {
-    return closeCodeIn(this.#options.closeCodes, code);
   }
 
   #refuseUnlessRunning(): void {
@@ -340,41 +299,18 @@ export class HandshakeAuthenticator {
     throw new HandshakeRefused('insecure_transport', 'insecure_transport');
   }
 
-  /** RFC 6455 §10.2; a missing Origin is no browser's, and an empty one is nobody's. */
   #checkOrigin(
     attempt: HandshakeAttempt,
     request: UpgradeRequest,
     gateway: GatewayPolicy,
     raw: RawUpgrade,
   ): void {
-    const { origin } = request;
-    if (origin !== undefined) {
-      attempt.isFromAllowedOrigin = gateway.origins.allows(origin);
-      if (attempt.isFromAllowedOrigin) return;
-      const refusal = new HandshakeRefused('origin_not_allowed', 'origin_not_allowed');
-      if (!this.#mayReportOrigin(request, gateway, raw)) throw refusal;
-      this.#auditReported(attempt, refusal);
-      return;
-    }
-    if (gateway.missingOrigin === 'refuse')
-      throw new HandshakeRefused('origin_not_allowed', 'origin_missing');
-    if (request.cookie !== undefined)
-      throw new HandshakeRefused('origin_not_allowed', 'origin_missing_beside_cookie');
-    if (gateway.access === 'public' || gateway.credentials.has('first-message')) return;
-    if (request.authorization !== undefined || offersTicket(request)) return;
-    const tokenParameter = this.#options.handshake.dangerouslyAllowTokenInUrl;
-    if (tokenParameter !== undefined && hasParameter(request.query, tokenParameter)) return;
-    if (raw.certificate && gateway.credentials.has('client-certificate')) return;
-    if (this.#options.readers.some(({ kind, ambient }) => !ambient && gateway.credentials.has(kind))) return;
-    throw new HandshakeRefused('origin_not_allowed', 'origin_missing');
-  }
-
-  /** Never where a browser may have sent anything by itself: that would be what the Origin check is for. */
-  #mayReportOrigin(request: UpgradeRequest, gateway: GatewayPolicy, raw: RawUpgrade): boolean {
-    const { audit, readers } = this.#options;
-    if (!audit.reportOnly.includes('origin') || gateway.access === 'public') return false;
-    if (request.cookie !== undefined || isAmbientBasic(request) || raw.certificate) return false;
-    return !readers.some(({ kind, ambient }) => ambient && gateway.credentials.has(kind));
+    const offence = originOffence(request, gateway, raw, this.#options);
+    attempt.isFromAllowedOrigin = request.origin !== undefined && offence === undefined;
+    if (offence === undefined) return;
+    const refusal = new HandshakeRefused('origin_not_allowed', offence);
+    if (!mayReportOrigin(request, gateway, raw, this.#options)) throw refusal;
+    this.record.reported(attempt, refusal);
   }
 
   #checkBan(attempt: HandshakeAttempt): void {
@@ -405,7 +341,7 @@ export class HandshakeAuthenticator {
   async #acceptPublic(attempt: HandshakeAttempt): Promise<HandshakeDecision> {
     attempt.method = 'public';
     await this.#timer.wait(attempt, this.#connectRate.count(attempt));
-    this.#auditSuccess(attempt, undefined, 'public');
+    this.record.succeeded(attempt, undefined, 'public');
     return { kind: 'public' };
   }
 
@@ -415,8 +351,7 @@ export class HandshakeAuthenticator {
     gateway: GatewayPolicy,
     raw: RawUpgrade,
   ): Promise<HandshakeDecision> {
-    const credential = this.#readCredential(attempt, request, gateway, raw);
-    const cookieSession = this.#readCookieSession(attempt, request, raw);
+    const { credential, cookieSession } = this.#intake.read(attempt, request, gateway, raw);
     attempt.sessionId = cookieSession;
     const isAmbient = credential !== null && isSentByItself(credential, request);
     if (credential && !isAmbient) return this.#acceptCredential(attempt, credential);
@@ -442,64 +377,6 @@ export class HandshakeAuthenticator {
   async #acceptWaiting(attempt: HandshakeAttempt): Promise<HandshakeDecision> {
     await this.#timer.wait(attempt, this.#connectRate.count(attempt));
     return { kind: 'wait' };
-  }
-
-  #readCredential(
-    attempt: HandshakeAttempt,
-    request: UpgradeRequest,
-    gateway: GatewayPolicy,
-    raw: RawUpgrade,
-  ): PresentedCredential | null {
-    const credential = this.#readExplicitCredential(attempt, request, gateway) ?? certificateOf(gateway, raw);
-    if (!credential) return null;
-    attempt.method = kindOf(credential);
-    attempt.hasPresented = true;
-    if (!gateway.credentials.has(attempt.method)) throw unauthorized(attempt, 'credential_kind_not_accepted');
-    if (credential.kind === 'basic') this.#checkBasicTransport(attempt, request, raw);
-    return credential;
-  }
-
-  #readExplicitCredential(
-    attempt: HandshakeAttempt,
-    request: UpgradeRequest,
-    gateway: GatewayPolicy,
-  ): PresentedCredential | null {
-    const takesBasic = gateway.credentials.has('basic');
-    const tokenParameter = this.#options.handshake.dangerouslyAllowTokenInUrl;
-    const hasReaders = this.#options.readers.some(({ kind }) => gateway.credentials.has(kind));
-    const builtIn = readBuiltIn(attempt, request, { takesBasic, tokenParameter, hasReaders });
-    if (isAmbientBasic(request) && builtIn?.kind !== 'basic')
-      this.#auditIgnored(attempt, 'ambient_basic_ignored');
-    const own = readOwnCredential(attempt, request, gateway, this.#options.readers);
-    if (builtIn && own) throw new HandshakeRefused('multiple_credentials', 'multiple_credentials');
-    return builtIn ?? own;
-  }
-
-  /** A password goes over TLS; on loopback, and outside production, the network is this machine. */
-  #checkBasicTransport(attempt: HandshakeAttempt, request: UpgradeRequest, raw: RawUpgrade): void {
-    if (raw.encrypted || attempt.address!.forwardedSecure) return;
-    const isLocal = isLoopbackIp(attempt.address!.ip) && isLoopbackHost(request.host);
-    if (isLocal && !this.#options.production) return;
-    throw new HandshakeRefused('insecure_transport', 'basic_without_tls');
-  }
-
-  /** The session that the cookie names by its form; whether it lives, the store will say. */
-  #readCookieSession(
-    attempt: HandshakeAttempt,
-    request: UpgradeRequest,
-    raw: RawUpgrade,
-  ): string | undefined {
-    const reading = this.#cookie.read(request.cookie, {
-      secure: raw.encrypted || attempt.address!.forwardedSecure,
-      loopback: isLoopbackIp(attempt.address!.ip) && isLoopbackHost(request.host),
-    });
-    if (reading.kind === 'duplicate')
-      throw new HandshakeRefused('multiple_credentials', 'cookie_tossing_suspected');
-    if (reading.kind === 'absent') return undefined;
-    const sessionId = sessionIdOf(reading.value);
-    if (sessionId === null) return undefined;
-    attempt.hasPresented ||= attempt.gateway!.credentials.has('cookie');
-    return sessionId;
   }
 
   async #admitCredential(
@@ -550,41 +427,8 @@ export class HandshakeAuthenticator {
       this.#connections.withdraw(connection);
       throw new HandshakeRefused('forbidden', `gateway_${missing}`);
     }
-    this.#auditSuccess(attempt, connection, 'admitted');
+    this.record.succeeded(attempt, connection, 'admitted');
     return connection;
-  }
-
-  #auditReported(attempt: HandshakeAttempt, { refusal, reason }: HandshakeRefused): void {
-    const event = eventOfRefusal(refusal, reason);
-    this.#audit.record({ ...attempt.facts, event, outcome: 'reported', reasonCode: reason });
-  }
-
-  #auditIgnored(attempt: HandshakeAttempt, reasonCode: string): void {
-    this.#audit.record({ ...attempt.facts, event: 'authn_login_fail', outcome: 'refused', reasonCode });
-  }
-
-  /** @param code an HTTP status or a close code */
-  #endTrace(attempt: HandshakeAttempt, outcome: 'success' | 'refused', reason: string, code: number): void {
-    attempt.trace?.end({
-      outcome,
-      reason: outcome === 'success' ? reason : labelOfReason(reason),
-      ...(code < 600 ? { status: code } : { closeCode: code }),
-      path: attempt.gateway?.path,
-      method: attempt.method,
-    });
-  }
-
-  #auditSuccess(attempt: HandshakeAttempt, connection: Connection | undefined, reasonCode: string): void {
-    this.#endTrace(attempt, 'success', reasonCode, 101);
-    this.#audit.record({
-      ...attempt.facts,
-      event: 'authn_login_success',
-      outcome: 'success',
-      reasonCode,
-      connectionId: connection?.id,
-      principal: connection?.principal.id,
-      sessionId: connection?.session?.id,
-    });
   }
 }
 
@@ -596,72 +440,6 @@ function chooseProtocol(offered: readonly string[], spoken: readonly string[]): 
   );
   if (chosen === undefined) throw new HandshakeRefused('subprotocol_required', 'no_common_subprotocol');
   return chosen;
-}
-
-function kindOf(credential: PresentedCredential): CredentialKind {
-  return credential.kind === 'own' ? credential.reader.kind : credential.kind;
-}
-
-/** Browsers send these without being told to: a session cookie, which a logout ends, comes before them. */
-function isSentByItself(credential: PresentedCredential, { origin }: UpgradeRequest): boolean {
-  return credential.kind === 'client-certificate' || (credential.kind === 'basic' && origin !== undefined);
-}
-
-/** Counts where no explicit credential was presented. */
-function certificateOf(gateway: GatewayPolicy, { certificate }: RawUpgrade): PresentedCredential | null {
-  if (!certificate || !gateway.credentials.has('client-certificate')) return null;
-  return { kind: 'client-certificate', value: certificate };
-}
-
-/** What cannot be read was presented all the same, and is challenged as everything else on this gateway is. */
-function readBuiltIn(
-  attempt: HandshakeAttempt,
-  request: UpgradeRequest,
-  settings: ReaderSettings,
-): PresentedCredential | null {
-  try {
-    return readCredential(request, settings);
-  } catch (error) {
-    if (!(error instanceof HandshakeRefused) || error.refusal !== 'unauthorized') throw error;
-    attempt.hasPresented = true;
-    throw unauthorized(attempt, error.reason);
-  }
-}
-
-/** Asks the readers of the application's own. @throws {HandshakeRefused} 400 when two find something, 401 when one throws */
-function readOwnCredential(
-  attempt: HandshakeAttempt,
-  request: UpgradeRequest,
-  gateway: GatewayPolicy,
-  readers: readonly CredentialReader[],
-): PresentedCredential | null {
-  const found: PresentedCredential[] = [];
-  for (const reader of readers) {
-    if (!gateway.credentials.has(reader.kind)) continue;
-    if (reader.ambient && request.origin === undefined) continue;
-    const value = readBy(attempt, request, reader);
-    if (value !== null && value !== undefined) found.push({ kind: 'own', reader, value });
-  }
-  if (found.length > 1) throw new HandshakeRefused('multiple_credentials', 'multiple_credentials');
-  return found[0] ?? null;
-}
-
-function readBy(attempt: HandshakeAttempt, request: UpgradeRequest, reader: CredentialReader): unknown {
-  const { headers, query: rawQuery } = request;
-  try {
-    return reader.read({ ...attempt.handshake!, headers, rawQuery });
-  } catch {
-    attempt.method = reader.kind;
-    attempt.hasPresented = true;
-    throw unauthorized(attempt, `${reader.kind}_unreadable`);
-  }
-}
-
-function offersTicket(request: UpgradeRequest): boolean {
-  return (
-    /(?:^|&)ticket=/.test(request.query) ||
-    request.protocols.some((protocol) => protocol.startsWith('ticket.ws-auth.'))
-  );
 }
 
 function readText(header: string | string[] | undefined): string | undefined {

@@ -794,7 +794,7 @@ describe('HandshakeAuthenticator', () => {
         await accepted(ticketIn(ticket));
         core.events.length = 0;
         const handshake = begin(ticketIn(ticket));
-        core.authenticator.auditRefusal(handshake.attempt, await refusalOf(handshake.decision));
+        core.authenticator.record.refused(handshake.attempt, await refusalOf(handshake.decision));
         handshake.attempt.release();
         expect(core.events).toMatchObject([
           {
@@ -1544,7 +1544,7 @@ describe('HandshakeAuthenticator', () => {
   describe('the audit log', () => {
     it('hears of a refusal what is known of it by then', async () => {
       const handshake = begin({ headers: { origin: 'https://evil.example' } });
-      core.authenticator.auditRefusal(handshake.attempt, await refusalOf(handshake.decision));
+      core.authenticator.record.refused(handshake.attempt, await refusalOf(handshake.decision));
       handshake.attempt.release();
       expect(core.events).toEqual([
         {
@@ -1567,7 +1567,7 @@ describe('HandshakeAuthenticator', () => {
       const { attempt, decision } = begin({}, { credentials: ANY });
       await decision;
       attempt.release();
-      core.authenticator.auditClose(attempt, 4408, 'auth_timeout');
+      core.authenticator.record.closed(attempt, 4408, 'auth_timeout');
       expect(core.events).toMatchObject([
         { event: 'authn_login_fail', outcome: 'refused', reasonCode: 'auth_timeout', closeCode: 4408 },
       ]);
@@ -1577,7 +1577,7 @@ describe('HandshakeAuthenticator', () => {
       await core.revocations.revoke({ session: login.token });
       core.events.length = 0;
       const handshake = begin(cookie(login.token));
-      core.authenticator.auditRefusal(handshake.attempt, await refusalOf(handshake.decision));
+      core.authenticator.record.refused(handshake.attempt, await refusalOf(handshake.decision));
       handshake.attempt.release();
       expect(core.events).toMatchObject([
         { event: 'session_use_after_expire', sessionRef: core.audit.referenceOf(sessionIdOf(login.token)!) },
