@@ -12,6 +12,7 @@ import type { HandlerTable } from './handler-table.js';
 import { callbackOf, OutboundOverflow, tellUnsent } from './outbound-overflow.js';
 import type { SocketInbox } from './socket-inbox.js';
 import { SOCKET_RULES, type SocketRules } from './socket-rules.js';
+import { textFrame } from './text-frames.js';
 import { CONNECTION_KEY } from './ws-auth.constants.js';
 import { hasBegunMessage, type WsReceiver, type WsSender } from './ws-internals.js';
 
@@ -38,6 +39,8 @@ const NOTHING = Buffer.alloc(0);
 const ENDED = 'the connection has ended';
 /** How often it is looked whether ws has let go of what it compresses. */
 const SENDER_LOOK_MS = 5;
+/** So much is held for the end of a turn, and then written. */
+const MAX_HELD_BYTES = 65_536;
 
 /**
  * The `WebSocket` of every server of this library. It stands between ws and everybody else: while a first message is
@@ -68,6 +71,10 @@ export class GuardedSocket extends WebSocket implements ConnectionTransport {
   #overflow: OutboundOverflow | undefined;
   /** When the control frames that came would be due at the highest rate allowed. */
   #controlsDueAt = 0;
+  /** Text frames that leave at the end of the turn, a character for each byte. */
+  #held = '';
+  /** False where ws compresses what is sent. */
+  #sendsAsIs = false;
   #isCorked = false;
   #isInMessage = false;
   #hasFailed = false;
@@ -86,6 +93,11 @@ export class GuardedSocket extends WebSocket implements ConnectionTransport {
   /** The Observables whose values are sent to this socket. */
   get subscriptions(): Set<{ unsubscribe(): void }> {
     return (this.#subscriptions ??= new Set());
+  }
+
+  /** Takes the handlers of one more gateway. */
+  addTable(table: HandlerTable): void {
+    this.tables = this.tables === NO_TABLES ? table.alone : [...this.tables, table];
   }
 
   /** Lets frames through to the receiver from now on. */
@@ -137,16 +149,19 @@ export class GuardedSocket extends WebSocket implements ConnectionTransport {
 
   override ping(...args: unknown[]): void {
     if (this.#isFenced) return tellUnsent(callbackOf(args), ENDED);
+    this.#writeHeld();
     super.ping(...(args as []));
   }
 
   override pong(...args: unknown[]): void {
     if (this.#isFenced) return tellUnsent(callbackOf(args), ENDED);
+    this.#writeHeld();
     super.pong(...(args as []));
   }
 
   /** Sends a frame to a socket that waits for its first message, where `send` is closed to everybody. */
   sendFromGate(text: string): void {
+    this.#writeHeld();
     super.send(text);
   }
 
@@ -155,6 +170,7 @@ export class GuardedSocket extends WebSocket implements ConnectionTransport {
     // ws answers the Close of a peer in this way too: what came before that is handled still.
     if (!this._closeFrameReceived) this.#endHere();
     if (this.isPaused && code !== 1009) this.resume();
+    this.#writeHeld();
     super.close(code, typeof reason === 'string' ? truncateUtf8(reason, MAX_CLOSE_REASON_BYTES) : reason);
     this.uncork();
     // Nothing more is read of it, its Close neither: FIN tells the peer that it need not wait.
@@ -170,9 +186,15 @@ export class GuardedSocket extends WebSocket implements ConnectionTransport {
 
   /** @internal Writes what was sent in this turn. */
   uncork(): void {
+    this.#writeHeld();
     if (!this.#isCorked) return;
     this.#isCorked = false;
     this._socket.uncork();
+  }
+
+  // @ts-expect-error TS2610: ws declares as a property what it has as a getter, too
+  override get bufferedAmount(): number {
+    return (this._socket?.writableLength ?? 0) + (this._sender?._bufferedBytes ?? 0) + this.#held.length;
   }
 
   /** @internal Ends a socket whose peer breaks the rules: nothing that it still sends is looked at. */
@@ -251,12 +273,35 @@ export class GuardedSocket extends WebSocket implements ConnectionTransport {
   }
 
   #transmit(data: unknown, rest: readonly unknown[]): void {
+    const frame = rest.length === 0 && typeof data === 'string' ? this.#frameOf(data) : undefined;
+    if (frame !== undefined) return this.#hold(frame);
+    this.#writeHeld();
     if (!this.#isCorked && this.readyState === WebSocket.OPEN) {
       this.#isCorked = true;
       this._socket.cork();
       this.#rules.cork.hold(this);
     }
     super.send(data as string, ...(rest as []));
+  }
+
+  /** A text as the frame that ws would make of it; `undefined` where ws has something else to send first, or to do with it. */
+  #frameOf(text: string): string | undefined {
+    const { _state, _firstFragment } = this._sender;
+    return this.#sendsAsIs && _firstFragment && _state === 0 ? textFrame(text) : undefined;
+  }
+
+  #hold(frame: string): void {
+    if (this.#held === '') this.#rules.cork.hold(this);
+    this.#held += frame;
+    if (this.#held.length > MAX_HELD_BYTES) this.#writeHeld();
+  }
+
+  /** Before anything else is written: what was sent first leaves first. */
+  #writeHeld(): void {
+    if (this.#held === '') return;
+    const frames = this.#held;
+    this.#held = '';
+    if (this._socket.writable) this._socket.write(frames, 'latin1');
   }
 
   /** What is held for the end of the turn is not what the peer has failed to read. */
@@ -379,6 +424,7 @@ export class GuardedSocket extends WebSocket implements ConnectionTransport {
 
   /** Behind ws's own listener: when ours is called, the receiver has read the chunk. One function for all sockets. */
   #watchChunks(): void {
+    this.#sendsAsIs = this.extensions === '';
     this._socket[OWNER] = this;
     this._socket.on('data', afterChunk);
     this.#rules.upgraded(this._socket);

@@ -1,54 +1,73 @@
-/** A message handler with everything bound that Nest binds. */
-export type BoundHandler = (data: unknown, event: unknown) => unknown;
+import type { DirectHandler } from './direct-handler.js';
 
-/** The handlers of one gateway for one socket, by event. */
+/** What Nest knows of a message handler. */
+export interface Subscriber {
+  readonly message: unknown;
+  readonly methodName?: string | undefined;
+  /** Nest's pipeline around the handler. */
+  readonly callback: (this: object, client: object, data: unknown, event: unknown) => unknown;
+}
+
+/** A handler of a gateway, for all of its sockets. */
+export interface MessageHandler {
+  /** Runs it through Nest's pipeline. */
+  run(client: object, data: unknown, event: unknown): unknown;
+  /** Runs it without; there where nothing of the pipeline would do anything. */
+  readonly direct: DirectHandler | undefined;
+}
+
+/** The handlers of one gateway, by event. */
 export class HandlerTable {
-  readonly #places: ReadonlyMap<unknown, number>;
-  readonly #handlers: readonly BoundHandler[];
+  readonly #handlers: ReadonlyMap<unknown, MessageHandler>;
+  /** The tables of a socket that has this one alone: one list for all of them. */
+  readonly alone: readonly HandlerTable[] = Object.freeze([this]);
 
-  /** @internal tables are made by {@link HandlerTables} */
-  constructor(places: ReadonlyMap<unknown, number>, handlers: readonly BoundHandler[]) {
-    this.#places = places;
+  private constructor(handlers: ReadonlyMap<unknown, MessageHandler>) {
     this.#handlers = handlers;
   }
 
-  has(event: unknown): boolean {
-    return this.#places.has(event);
-  }
-
-  get(event: unknown): BoundHandler | undefined {
-    const place = this.#places.get(event);
-    return place === undefined ? undefined : this.#handlers[place];
-  }
-}
-
-/**
- * Makes the tables of sockets. Nest binds every handler to every socket; which event is whose is the same for all sockets
- * of a gateway, and is kept once.
- */
-export class HandlerTables {
-  /** One for each gateway, which are few. */
-  readonly #known: { readonly events: readonly unknown[]; readonly places: ReadonlyMap<unknown, number> }[] =
-    [];
-
-  /** @param handlers as Nest lists them: of two for one event the later counts */
-  make(handlers: readonly { readonly message: unknown; readonly callback: unknown }[]): HandlerTable {
-    const places = this.#placesOf(handlers.map(({ message }) => message));
+  /**
+   * The handlers of a gateway as Nest has them before it binds them to a socket; of two for one event the later counts.
+   *
+   * @param direct those that need no pipeline, by method
+   */
+  static of(
+    subscribers: readonly Subscriber[],
+    gateway: object,
+    direct?: ReadonlyMap<string, DirectHandler>,
+  ): HandlerTable {
     return new HandlerTable(
-      places,
-      handlers.map(({ callback }) => callback as BoundHandler),
+      new Map(
+        subscribers.map(({ message, methodName, callback }) => [
+          message,
+          {
+            run: (client, data, event) => callback.call(gateway, client, data, event),
+            direct: methodName === undefined ? undefined : direct?.get(methodName),
+          },
+        ]),
+      ),
     );
   }
 
-  /** Compared one by one: an event may be an object, and two of those are two, however alike they look. */
-  #placesOf(events: readonly unknown[]): ReadonlyMap<unknown, number> {
-    const known = this.#known.find(
-      (other) =>
-        other.events.length === events.length && events.every((event, at) => event === other.events[at]),
+  /** The handlers of one socket, as Nest binds them where nobody is in its way. */
+  static ofBound(
+    handlers: readonly { readonly message: unknown; readonly callback: unknown }[],
+  ): HandlerTable {
+    return new HandlerTable(
+      new Map(
+        handlers.map(({ message, callback }) => {
+          const bound = callback as (data: unknown, event: unknown) => unknown;
+          return [message, { run: (_client, data, event) => bound(data, event), direct: undefined }];
+        }),
+      ),
     );
-    if (known) return known.places;
-    const places = new Map(events.map((event, place) => [event, place]));
-    this.#known.push({ events, places });
-    return places;
+  }
+
+  has(event: unknown): boolean {
+    return this.#handlers.has(event);
+  }
+
+  get(event: unknown): MessageHandler | undefined {
+    return this.#handlers.get(event);
   }
 }

@@ -11,9 +11,10 @@ import { findStructureOffence, hasForbiddenKey, mayHoldForbiddenKey } from '../c
 import { endSocket } from './end-socket.js';
 import { readOwnFrame } from './own-frames.js';
 import { byteLengthOf, toBuffer } from './raw-data.js';
+import type { DirectHandler } from './direct-handler.js';
 import { forwardReplies } from './forward-replies.js';
 import type { GuardedSocket, SocketReceiver } from './guarded-socket.js';
-import type { BoundHandler } from './handler-table.js';
+import type { MessageHandler } from './handler-table.js';
 import type { MessageRules, PathRules } from './message-rules.js';
 import type { QueuedMessage } from './queued-message.js';
 import { refuseMessage } from './refuse-message.js';
@@ -202,13 +203,14 @@ export class MessageDispatcher implements SocketReceiver {
     if (connection && !this.#engine.connections.mayReceive(connection)) return;
     if (socket.publicConnection) this.#engine.publicConnections.noteMessage(socket.publicConnection);
     this.#engine.metrics.messages += 1;
-    if (message.handler) return this.#handle(socket, message.handler, message);
+    const { handler: own } = message;
+    if (own) return this.#handleByNest(socket, message, () => own(message.data, message.event));
     const { tables } = socket;
     if (tables.length === 1) return this.#handle(socket, tables[0]!.get(message.event)!, message);
     const handlers = tables.flatMap((table) => table.get(message.event) ?? []);
-    const handled = handlers.map((handler, index) =>
-      this.#handle(socket, handler, index === 0 ? message : this.#copyOf(message)),
-    );
+    // Before the first is called: it may change what it is given.
+    const messages = handlers.map((_, index) => (index === 0 ? message : this.#copyOf(message)));
+    const handled = handlers.map((handler, index) => this.#handle(socket, handler, messages[index]!));
     return Promise.all(handled).then(ignore);
   }
 
@@ -217,16 +219,37 @@ export class MessageDispatcher implements SocketReceiver {
     return this.#parser() ? message : { ...message, data: structuredClone(message.data) };
   }
 
+  #handle(socket: GuardedSocket, handler: MessageHandler, message: QueuedMessage): Promise<void> | void {
+    const { data, event } = message;
+    // A parser of the application's own reads all frames that came together before the first of them is handled.
+    if (handler.direct && !this.#parser()) return this.#handleDirectly(socket, handler.direct, message);
+    return this.#handleByNest(socket, message, () => handler.run(socket, data, event));
+  }
+
+  /** What is answered in the same turn needs no promise: that is most of what a small message costs. */
+  #handleDirectly(
+    socket: GuardedSocket,
+    handler: DirectHandler,
+    message: QueuedMessage,
+  ): Promise<void> | void {
+    try {
+      const result = handler.run(socket, message.data);
+      if (!(result instanceof Promise) && !isObservable(result)) return this.#reply(socket, result);
+      return this.#handleByNest(socket, message, () => result);
+    } catch (error) {
+      this.#logger.error(error);
+    }
+  }
+
   /**
    * Runs a handler through Nest's pipeline and sends what it returns, or what its Observable emits: its slot is free when
    * that is subscribed, not when it is complete. An interceptor makes an Observable of every handler, of which the first
    * value is what the handler returned.
    */
-  async #handle(socket: GuardedSocket, handler: BoundHandler, message: QueuedMessage): Promise<void> {
+  async #handleByNest(socket: GuardedSocket, message: QueuedMessage, call: () => unknown): Promise<void> {
     const inContext = this.#beginMessage(socket);
     try {
-      const { data, event } = message;
-      const result = await (inContext ? inContext(() => handler(data, event)) : handler(data, event));
+      const result = await (inContext ? inContext(call) : call());
       if (!isObservable(result)) return this.#reply(socket, result);
       const rules = this.#inboxes.rules.byEvent.get(message.event);
       const isIntercepted = rules?.isIntercepted === true;

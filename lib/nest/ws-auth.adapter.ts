@@ -15,12 +15,14 @@ import { findEngine } from './find-engine.js';
 import { ForeignListeners } from './foreign-listeners.js';
 import type { GuardedPath } from './gateway-registry.js';
 import { GuardedSocket } from './guarded-socket.js';
-import { HandlerTables } from './handler-table.js';
+import { findDirectHandlers, type DirectHandlers } from './direct-handlers.js';
+import { HandlerTable, type Subscriber } from './handler-table.js';
 import { makeSocketRules } from './make-socket-rules.js';
 import { MessageDispatcher, type MessageParser } from './message-dispatcher.js';
 import { resolvePathRules } from './message-rules.js';
 import { coversGateways } from './nest-eleven.js';
 import { OwnAdapter } from './own-adapter.js';
+import { takeBinding } from './nest-binding.js';
 import { handlersInLine } from './own-frames.js';
 import { closePortServer, createPortServer } from './port-server.js';
 import { frameOptions, gatewaysOn, narrowFrameOptions, type FrameOptions } from './server-options.js';
@@ -68,7 +70,10 @@ export class WsAuthAdapter extends WsAdapter {
   #engine: WsAuthEngine | undefined;
   #notices: ConnectionNotices | undefined;
   readonly #servers: WebSocketServer[] = [];
-  readonly #tables = new HandlerTables();
+  /** By the list that Nest keeps of the handlers of a gateway. */
+  readonly #tables = new WeakMap<readonly Subscriber[], HandlerTable>();
+  readonly #app: INestApplicationContext;
+  #direct: DirectHandlers | undefined;
   readonly #silent = new SilentConnections();
   #rules: SocketRules<GuardedSocket> | undefined;
   #waitingLeft: Promise<void> | undefined;
@@ -82,6 +87,7 @@ export class WsAuthAdapter extends WsAdapter {
   constructor(app: INestApplicationContext, options: WsAuthAdapterOptions = {}, own?: WsAdapter | null) {
     super(app, options as ConstructorParameters<typeof WsAdapter>[1]);
     if (own !== undefined) this.#own = new OwnAdapter(own, this.httpServer);
+    this.#app = app;
     this.#modules = app.get(ModulesContainer);
     this.#config = app.get(ApplicationConfig);
     this.#parser = options.messageParser;
@@ -111,6 +117,7 @@ export class WsAuthAdapter extends WsAdapter {
       );
     if (!guarded)
       throw new WsAuthOptionsError([`no gateway is declared for the path "${String(path)}" on port ${port}`]);
+    this.#takeHandlers(engine);
     const { listener } = this.#openPort(port, engine);
     const server = this.#buildServer(wsOptions, this.#frameOptionsOf(guarded));
     this.#servers.push(server);
@@ -157,7 +164,7 @@ export class WsAuthAdapter extends WsAdapter {
     transform: (data: unknown) => Observable<unknown>,
   ): void {
     if (!this.#own?.bindsMessages) {
-      client.tables = [...client.tables, this.#tables.make(handlers)];
+      client.addTable(HandlerTable.ofBound(handlers));
       return;
     }
     if (!(client instanceof GuardedSocket))
@@ -210,6 +217,28 @@ export class WsAuthAdapter extends WsAdapter {
     this.#notices = new ConnectionNotices({ context, modules: this.#modules, onError });
     engine.connections.observe(this.#notices);
     return (this.#engine = engine);
+  }
+
+  /** Keeps the handlers of a gateway once for all of its sockets. Called when Nest has made them, and bound none yet. */
+  #takeHandlers(engine: WsAuthEngine): void {
+    if (this.#direct) return;
+    this.#direct = findDirectHandlers(this.#modules, this.#config, engine);
+    // An adapter that overrides the binding sees it.
+    if (this.#own?.bindsMessages || this.bindMessageHandlers !== WsAuthAdapter.prototype.bindMessageHandlers)
+      return;
+    takeBinding(this.#app, (subscribers, client, gateway) => {
+      if (!(client instanceof GuardedSocket)) return false;
+      client.addTable(this.#tableOf(subscribers, gateway));
+      return true;
+    });
+  }
+
+  #tableOf(subscribers: readonly Subscriber[], gateway: object): HandlerTable {
+    let table = this.#tables.get(subscribers);
+    if (table) return table;
+    table = HandlerTable.of(subscribers, gateway, this.#direct?.get(gateway));
+    this.#tables.set(subscribers, table);
+    return table;
   }
 
   #openPort(port: number, engine: WsAuthEngine): Port {

@@ -68,5 +68,8 @@ export const NEST = {
   route: 'path',
   guards: '__guards__',
   interceptors: '__interceptors__',
+  pipes: '__pipes__',
+  /** Of the parameters of a handler, on its class. */
+  parameters: '__routeArguments__',
   filters: '__exceptionFilters__',
 } as const;

@@ -42,9 +42,17 @@ export class WsAuthExceptionFilter implements ExceptionFilter {
 
   catch(exception: unknown, host: ArgumentsHost): void {
     const ws = host.switchToWs();
-    const client = ws.getClient<{ send?: (text: string) => void }>();
-    const described = this.#tryDescribe(exception, ws.getData());
-    const pattern: unknown = ws.getPattern();
+    this.answer(exception, ws.getClient<object>(), ws.getData(), ws.getPattern());
+  }
+
+  /** @internal */
+  answer(
+    exception: unknown,
+    client: { send?: (text: string) => void },
+    data: unknown,
+    pattern: unknown,
+  ): void {
+    const described = this.#tryDescribe(exception, data);
     client.send?.(
       exceptionFrame({
         ...(described ?? INTERNAL),

@@ -23,6 +23,8 @@ export interface WsSender {
   readonly _bufferedBytes: number;
   /** False between the parts of a message that is sent in parts. */
   readonly _firstFragment: boolean;
+  /** 0 while nothing is compressed, or read out of a Blob. */
+  readonly _state: number;
 }
 
 /** True when the peer has begun a frame or a message, and has not ended it. */
@@ -63,6 +65,7 @@ export function missingInternals(): string[] {
     'Receiver._fragmented': _receiver?._fragmented === 0,
     'Sender._bufferedBytes': _sender?._bufferedBytes === 0,
     'Sender._firstFragment': _sender?._firstFragment === true,
+    'Sender._state': _sender?._state === 0,
   };
   raw.destroy();
   return Object.keys(found).filter((name) => !found[name]);

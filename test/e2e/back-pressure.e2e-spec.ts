@@ -349,6 +349,51 @@ describe('replies of one turn', () => {
     expect(count.writes).toBeLessThanOrEqual(3);
   });
 
+  it('leave in the order in which they were sent, with whatever else is sent in the turn', async () => {
+    const Gateway = makeGateway();
+    const test = await start({}, Gateway);
+    const client = await admitted(test);
+    const socket = Gateway.seen.sockets[0]!;
+    const sent: string[] = [];
+    socket.send('a');
+    socket.send('é');
+    socket.send(Buffer.from('b'));
+    socket.send('c', () => sent.push('c'));
+    socket.ping('d');
+    socket.send('e');
+    socket.pong('f');
+    socket.send('x'.repeat(20_000));
+    socket.send('g');
+    socket.send('h', { fin: false });
+    socket.send('i', { fin: true });
+    socket.send('j');
+    socket.send(new Blob(['k']));
+    socket.send('l');
+    const received: [number, string][] = [];
+    while (received.length < 14) {
+      const { opcode, payload } = await client.frame();
+      received.push([opcode, payload.toString().replace(/x+/, 'x')]);
+    }
+    const { text: t, binary, ping, pong, continuation } = OPCODE;
+    expect(received).toEqual([
+      [t, 'a'],
+      [t, 'é'],
+      [binary, 'b'],
+      [t, 'c'],
+      [ping, 'd'],
+      [t, 'e'],
+      [pong, 'f'],
+      [t, 'x'],
+      [t, 'g'],
+      [t, 'h'],
+      [continuation, 'i'],
+      [t, 'j'],
+      [binary, 'k'],
+      [t, 'l'],
+    ]);
+    expect(sent).toEqual(['c']);
+  });
+
   it('leave with the Close that comes in the same turn, and before it', async () => {
     const Gateway = makeGateway();
     const test = await start({}, Gateway);
@@ -379,10 +424,13 @@ describe('replies of one turn', () => {
     const client = await admitted(test);
     const socket = Gateway.seen.sockets[0]!;
     const raw = (socket as unknown as { _socket: Duplex })._socket;
+    const frameBytes = 2 + text('now', 1).length;
     socket.send(text('now', 1));
+    expect([raw.writableLength, socket.bufferedAmount]).toEqual([0, frameBytes]);
+    socket.send(Buffer.from('bytes'));
     expect(raw.writableCorked).toBe(1);
     await new Promise((resolve) => setImmediate(resolve));
-    expect(raw.writableCorked).toBe(0);
+    expect([raw.writableCorked, raw.writableLength, socket.bufferedAmount]).toEqual([0, 0, 0]);
     expect(await client.message()).toEqual({ event: 'now', data: 1 });
   });
 });

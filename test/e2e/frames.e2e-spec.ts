@@ -454,6 +454,20 @@ describe('TH-06: compression', () => {
     expect(await client.messageOf('echo')).toEqual({ event: 'echo', data: 1 });
   });
 
+  it('keeps the order of replies of which some are compressed', async () => {
+    const test = await start({ compression: true });
+    const client = await admitted(test, OFFER);
+    const sizes = [1, 4_000, 1, 1, 4_000, 1];
+    client.write(...sizes.map((size) => messageBytes('echo', 'x'.repeat(size))));
+    const compressed: boolean[] = [];
+    for (const size of sizes) {
+      const { payload } = await client.frame();
+      compressed.push(payload[0] !== 0x7b);
+      if (size === 1) expect(JSON.parse(String(payload))).toEqual({ event: 'echo', data: 'x' });
+    }
+    expect(compressed).toEqual(sizes.map((size) => size > 1));
+  });
+
   it('closes 1009 what is too big when it is inflated', async () => {
     const test = await start({ compression: true });
     const bomb = deflated(Buffer.alloc(50 * 2 ** 20, ' '));

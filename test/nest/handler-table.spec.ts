@@ -1,30 +1,39 @@
 import { describe, expect, it } from 'vitest';
-import { HandlerTables } from '../../lib/nest/handler-table.js';
+import { HandlerTable, type Subscriber } from '../../lib/nest/handler-table.js';
 
-describe('HandlerTables', () => {
-  const handler = (message: unknown, answer: string) => ({ message, callback: () => answer });
+describe('HandlerTable', () => {
+  const subscriber = (message: unknown, answer: string): Subscriber => ({ message, callback: () => answer });
+  const run = (table: HandlerTable, event: unknown) => table.get(event)?.run({}, 0, event);
 
-  it('finds the handler of an event, bound to its own socket', () => {
-    const tables = new HandlerTables();
-    const first = tables.make([handler('a', 'first a'), handler('b', 'first b')]);
-    const second = tables.make([handler('a', 'second a'), handler('b', 'second b')]);
-    expect(first.get('a')!(0, 'a')).toBe('first a');
-    expect(second.get('a')!(0, 'a')).toBe('second a');
-    expect(second.get('b')!(0, 'b')).toBe('second b');
-    expect([first.has('b'), first.has('c'), first.get('c')]).toEqual([true, false, undefined]);
+  it('finds the handler of an event', () => {
+    const table = HandlerTable.of([subscriber('a', 'of a'), subscriber('b', 'of b')], {});
+    expect([run(table, 'a'), run(table, 'b')]).toEqual(['of a', 'of b']);
+    expect([table.has('b'), table.has('c'), table.get('c')]).toEqual([true, false, undefined]);
   });
 
-  it('keeps gateways apart, whatever their events are called', () => {
-    const tables = new HandlerTables();
-    const one = tables.make([handler('a,b', 'one')]);
-    const two = tables.make([handler('a', 'a'), handler('b', 'b')]);
-    expect(one.has('a')).toBe(false);
-    expect(two.get('b')!(0, 'b')).toBe('b');
-    expect(tables.make([]).has('a')).toBe(false);
+  it('calls the handler as Nest would bind it: on its gateway, with the client first', () => {
+    const gateway = {};
+    const client = {};
+    const seen: unknown[] = [];
+    const callback: Subscriber['callback'] = function (...args) {
+      seen.push(this, ...args);
+    };
+    HandlerTable.of([{ message: 'a', callback }], gateway)
+      .get('a')!
+      .run(client, { id: 1 }, 'a');
+    expect(seen[0]).toBe(gateway);
+    expect(seen[1]).toBe(client);
+    expect(seen.slice(2)).toEqual([{ id: 1 }, 'a']);
+  });
+
+  it('calls a handler that Nest has bound to its socket', () => {
+    const table = HandlerTable.ofBound([{ message: 'a', callback: (...args: unknown[]) => args }]);
+    expect(run(table, 'a')).toEqual([0, 'a']);
+    expect(table.get('a')!.direct).toBeUndefined();
   });
 
   it('knows nothing that every object has (MS-04)', () => {
-    const table = new HandlerTables().make([handler('a', 'a')]);
+    const table = HandlerTable.of([subscriber('a', 'a')], {});
     for (const event of ['__proto__', 'constructor', 'toString']) {
       expect(table.has(event)).toBe(false);
       expect(table.get(event)).toBeUndefined();
@@ -32,13 +41,11 @@ describe('HandlerTables', () => {
   });
 
   it('takes the later of two handlers for one event, as a Map does, and tells 7 from "7"', () => {
-    const table = new HandlerTables().make([
-      handler('a', 'early'),
-      handler('a', 'late'),
-      handler(7, 'seven'),
-    ]);
-    expect(table.get('a')!(0, 'a')).toBe('late');
-    expect(table.get(7)!(0, 7)).toBe('seven');
+    const table = HandlerTable.of(
+      [subscriber('a', 'early'), subscriber('a', 'late'), subscriber(7, 'seven')],
+      {},
+    );
+    expect([run(table, 'a'), run(table, 7)]).toEqual(['late', 'seven']);
     expect(table.has('7')).toBe(false);
   });
 });

@@ -1,0 +1,416 @@
+import type { AddressInfo } from 'node:net';
+import {
+  type CanActivate,
+  Injectable,
+  Module,
+  ParseIntPipe,
+  Scope,
+  SetMetadata,
+  UseFilters,
+  UseGuards,
+  UseInterceptors,
+  UsePipes,
+  createParamDecorator,
+  type Type,
+  type INestApplication,
+} from '@nestjs/common';
+import { APP_GUARD, APP_INTERCEPTOR, APP_PIPE, ApplicationConfig, ModulesContainer } from '@nestjs/core';
+import { Test } from '@nestjs/testing';
+import {
+  Ack,
+  ConnectedSocket,
+  MessageBody,
+  SubscribeMessage,
+  WebSocketGateway,
+  WsException,
+} from '@nestjs/websockets';
+import { concatMap, from, of, throwError } from 'rxjs';
+import { afterEach, describe, expect, it } from 'vitest';
+import {
+  WsAuth,
+  WsAuthAdapter,
+  WsAuthExceptionFilter,
+  WsAuthModule,
+  WsConnection,
+  WsHandshake,
+  WsPolicy,
+  WsPrincipal,
+  WsPublic,
+  WsRecentAuth,
+  WsRoles,
+  WsSession,
+} from '../../lib/index.js';
+import { CLOSE } from '../../lib/core/close-code.js';
+import type { Connection } from '../../lib/core/connection.js';
+import { WsAuthGuard } from '../../lib/nest/ws-auth.guard.js';
+import { findDirectHandlers } from '../../lib/nest/direct-handlers.js';
+import { WS_AUTH_ENGINE } from '../../lib/nest/ws-auth.constants.js';
+import { baseOptions, startApp, type TestApp, type TestAppParts } from '../support/app.js';
+import { messageBytes, RawClient } from '../support/raw-client.js';
+
+const open: TestApp[] = [];
+const clients: RawClient[] = [];
+
+afterEach(async () => {
+  for (const client of clients.splice(0)) client.destroy();
+  for (const test of open.splice(0)) await test.close();
+});
+
+const pass = { intercept: (_: unknown, next: { handle(): unknown }) => next.handle() as never };
+const yes: CanActivate = { canActivate: () => true };
+class OwnFilter extends WsAuthExceptionFilter {}
+const Own = createParamDecorator(() => 'own');
+
+async function start(parts: TestAppParts): Promise<TestApp> {
+  const test = await startApp(parts);
+  open.push(test);
+  return test;
+}
+
+async function connected(test: TestApp, claims = {}): Promise<RawClient> {
+  const client = await RawClient.open(test.port, {
+    headers: { Authorization: `Bearer ${test.token(claims)}` },
+  });
+  clients.push(client);
+  await client.upgraded();
+  return client;
+}
+
+/** The events of the one socket that is open, by the way in which they are handled. */
+function waysOf(test: TestApp): Record<string, 'direct' | 'pipeline'> {
+  const [table] = test.sockets()[0]!.tables as unknown as [
+    { get(event: string): { direct?: unknown } | undefined },
+  ];
+  const events = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].filter((event) => table.get(event));
+  return Object.fromEntries(
+    events.map((event) => [event, table.get(event)!.direct ? ('direct' as const) : ('pipeline' as const)]),
+  );
+}
+
+async function waysIn(gateway: Type, parts: Partial<TestAppParts> = {}) {
+  const test = await start({ ...parts, gateways: [gateway] });
+  const client = await connected(test);
+  await client.messageOf('auth.ok');
+  return waysOf(test);
+}
+
+/** A gateway with one handler `a`, and a decorator on the class. */
+function gatewayWith(...decorators: ClassDecorator[]): Type {
+  class OneGateway {
+    @SubscribeMessage('a')
+    a() {
+      return 1;
+    }
+  }
+  for (const decorate of [...decorators, WsAuth(), WebSocketGateway({ path: '/ws' })]) decorate(OneGateway);
+  return OneGateway;
+}
+
+describe('a handler needs no pipeline', () => {
+  it('when its parameters are of Nest and of this library', async () => {
+    @WsAuth()
+    @WebSocketGateway({ path: '/ws' })
+    class PlainGateway {
+      @SubscribeMessage('a')
+      a() {}
+      @SubscribeMessage('b')
+      b(_client: unknown, _data: unknown) {}
+      @SubscribeMessage('c')
+      c(@MessageBody() _body: unknown, @MessageBody('id') _id: unknown) {}
+      @SubscribeMessage('d')
+      d(@ConnectedSocket() _client: unknown, @WsPrincipal('id') _id: string) {}
+      @SubscribeMessage('e')
+      e(@WsSession() _session: unknown, @WsHandshake() _handshake: unknown) {}
+      @SubscribeMessage('f')
+      @WsRoles('admin')
+      f(@WsConnection() _connection: unknown) {}
+      @SubscribeMessage('g')
+      @WsRecentAuth('5m')
+      async g() {}
+      @SubscribeMessage('h')
+      @SetMetadata('anything', 1)
+      h() {}
+    }
+    const ways = await waysIn(PlainGateway);
+    expect(ways).toEqual(
+      Object.fromEntries(['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].map((event) => [event, 'direct'])),
+    );
+  });
+
+  it('on a public gateway either', async () => {
+    @WsPublic()
+    @WebSocketGateway({ path: '/ws' })
+    class PublicGateway {
+      @SubscribeMessage('a')
+      a() {
+        return { event: 'a', data: 1 };
+      }
+    }
+    const test = await start({ gateways: [PublicGateway] });
+    const client = await connected(test);
+    client.send('a');
+    expect(await client.message()).toEqual({ event: 'a', data: 1 });
+    expect(waysOf(test)).toEqual({ a: 'direct' });
+  });
+});
+
+describe('a handler has its pipeline', () => {
+  it('when a decorator puts something into it', async () => {
+    @WsAuth()
+    @WebSocketGateway({ path: '/ws' })
+    class MixedGateway {
+      @SubscribeMessage('a')
+      @UseGuards(yes)
+      a() {}
+      @SubscribeMessage('b')
+      @UseInterceptors(pass)
+      b() {}
+      @SubscribeMessage('c')
+      @UsePipes(ParseIntPipe)
+      c(@MessageBody() _body: unknown) {}
+      @SubscribeMessage('d')
+      @UseFilters(OwnFilter)
+      d() {}
+      @SubscribeMessage('e')
+      e(@MessageBody('id', ParseIntPipe) _id: unknown) {}
+      @SubscribeMessage('f')
+      f(@Own() _own: unknown) {}
+      @SubscribeMessage('g')
+      @WsPolicy(() => true)
+      g() {}
+      @SubscribeMessage('h')
+      h(@Ack() _ack: unknown) {}
+    }
+    const ways = await waysIn(MixedGateway);
+    expect(Object.values(ways)).toEqual(Array.from({ length: 8 }, () => 'pipeline'));
+  });
+
+  it.each([
+    ['a guard', UseGuards(yes)],
+    ['an interceptor', UseInterceptors(pass)],
+    ['a pipe', UsePipes(ParseIntPipe)],
+    ['a filter', UseFilters(OwnFilter)],
+    ['a policy', WsPolicy(() => true)],
+  ] as [string, ClassDecorator][])('when its gateway has %s', async (_, decorate) => {
+    expect(await waysIn(gatewayWith(decorate))).toEqual({ a: 'pipeline' });
+  });
+
+  it.each([
+    ['APP_GUARD', { provide: APP_GUARD, useValue: yes }],
+    ['APP_INTERCEPTOR', { provide: APP_INTERCEPTOR, useValue: pass }],
+    ['APP_PIPE', { provide: APP_PIPE, useValue: { transform: (value: unknown) => value } }],
+  ])('when the application has %s', async (_, provider) => {
+    expect(await waysIn(gatewayWith(), { module: { providers: [provider] } })).toEqual({ a: 'pipeline' });
+  });
+
+  it.each([
+    ['useGlobalGuards()', (app: INestApplication) => void app.useGlobalGuards(yes)],
+    ['useGlobalInterceptors()', (app: INestApplication) => void app.useGlobalInterceptors(pass)],
+    ['useGlobalPipes()', (app: INestApplication) => void app.useGlobalPipes(new ParseIntPipe())],
+  ])('when the application calls %s', async (_, before) => {
+    expect(await waysIn(gatewayWith(), { before })).toEqual({ a: 'pipeline' });
+  });
+
+  it('where services ask whose message it is', async () => {
+    expect(await waysIn(gatewayWith(), { options: { message: { asyncContext: true } } })).toEqual({
+      a: 'pipeline',
+    });
+  });
+
+  it('on a gateway that is made for each client', async () => {
+    @Injectable({ scope: Scope.REQUEST })
+    class OfRequest {}
+    class ScopedGateway {
+      constructor(readonly provider: OfRequest) {}
+      @SubscribeMessage('a')
+      a() {}
+    }
+    Reflect.defineMetadata('design:paramtypes', [OfRequest], ScopedGateway);
+    WsAuth()(ScopedGateway);
+    WebSocketGateway({ path: '/ws' })(ScopedGateway);
+    expect(await waysIn(ScopedGateway, { module: { providers: [OfRequest] } })).toEqual({ a: 'pipeline' });
+  });
+
+  it('when a test has put something in the place of our guard', async () => {
+    const Gateway = gatewayWith();
+    @Module({ imports: [WsAuthModule.forRoot(baseOptions())], providers: [Gateway] })
+    class RootModule {}
+    const module = await Test.createTestingModule({ imports: [RootModule] })
+      .overrideGuard(WsAuthGuard)
+      .useValue(yes)
+      .compile();
+    const app = module.createNestApplication();
+    app.useWebSocketAdapter(new WsAuthAdapter(app));
+    await app.listen(0, '127.0.0.1');
+    try {
+      const found = findDirectHandlers(
+        app.get(ModulesContainer),
+        app.get(ApplicationConfig),
+        app.get(WS_AUTH_ENGINE),
+      );
+      expect(found.size).toBe(0);
+    } finally {
+      await app.close();
+    }
+  });
+
+  it('when the application reads frames by a parser of its own: all that came together are read before the first is handled', async () => {
+    const log: string[] = [];
+    @WsAuth()
+    @WebSocketGateway({ path: '/ws' })
+    class LogGateway {
+      @SubscribeMessage('a')
+      a(@MessageBody() data: string) {
+        log.push(`handled ${data}`);
+        return { event: 'a', data };
+      }
+    }
+    const messageParser = (text: unknown) => {
+      const message = JSON.parse(String(text)) as { event: string; data: string };
+      log.push(`read ${message.data}`);
+      return message;
+    };
+    const test = await start({ gateways: [LogGateway], adapter: { messageParser } });
+    const client = await connected(test);
+    await client.messageOf('auth.ok');
+    client.write(...['1', '2'].map((data) => messageBytes('a', data)));
+    await client.messageOf('a');
+    await client.messageOf('a');
+    expect(log).toEqual(['read 1', 'read 2', 'handled 1', 'handled 2']);
+  });
+});
+
+describe('a handler without a pipeline', () => {
+  it('is held against fence and rights as they are now, and answered by the filter', async () => {
+    const handled: unknown[] = [];
+    @WsAuth()
+    @WebSocketGateway({ path: '/ws' })
+    class RulesGateway {
+      @SubscribeMessage('admin')
+      @WsRoles('admin')
+      admin(@MessageBody() data: unknown) {
+        handled.push(data);
+        return { event: 'admin', data };
+      }
+      @SubscribeMessage('end')
+      end(@WsConnection() connection: Connection) {
+        test.engine.connections.end(connection, { close: CLOSE.revoked, reason: 'revoked' });
+        return { event: 'ended' };
+      }
+    }
+    const test = await start({ gateways: [RulesGateway] });
+    const user = await connected(test, { roles: [] });
+    user.send('admin', 1);
+    expect((await user.messageOf('exception')).data).toMatchObject({ code: 'forbidden', event: 'admin' });
+    const admin = await connected(test, { roles: ['admin'] });
+    admin.send('admin', 2);
+    expect((await admin.messageOf('admin')).data).toBe(2);
+    admin.write(messageBytes('end'), messageBytes('admin', 3));
+    expect(await admin.closed()).toMatchObject({ code: 4410 });
+    expect(handled).toEqual([2]);
+  });
+
+  it('answers what it throws, rejects, or emits as an error, as the pipeline does', async () => {
+    const THEN = 'then';
+    const thenable = { [THEN]: (resolve: (value: unknown) => void) => resolve({ event: 'thenable' }) };
+    const failing = (data: unknown): unknown => {
+      switch (data) {
+        case 'throws':
+          throw new WsException('no');
+        case 'rejects':
+          return Promise.reject(new WsException('no'));
+        case 'emits':
+          return from([1, 2]).pipe(
+            concatMap((value) =>
+              value === 1 ? of({ event: 'one' }) : throwError(() => new WsException('no')),
+            ),
+          );
+        case 'promised':
+          return Promise.resolve(throwError(() => new WsException('no')));
+        case 'thenable':
+          return thenable;
+        default:
+          return undefined;
+      }
+    };
+    class FailingGateway {
+      @SubscribeMessage('a')
+      a(@MessageBody() data: unknown) {
+        return failing(data);
+      }
+      @SubscribeMessage('b')
+      @UseInterceptors()
+      @UseGuards(yes)
+      b(@MessageBody() data: unknown) {
+        return failing(data);
+      }
+    }
+    WsAuth()(FailingGateway);
+    WebSocketGateway({ path: '/ws' })(FailingGateway);
+    const test = await start({ gateways: [FailingGateway] });
+    const client = await connected(test);
+    await client.messageOf('auth.ok');
+    const answersTo = async (event: string, data: string, count: number) => {
+      client.send(event, data);
+      const answers: unknown[] = [];
+      while (answers.length < count) {
+        const { event: name, data: answer } = await client.message();
+        answers.push({ name, ...(answer as object), event: undefined });
+      }
+      return answers;
+    };
+    for (const [data, count] of [
+      ['throws', 1],
+      ['rejects', 1],
+      ['emits', 2],
+      ['promised', 1],
+      ['thenable', 1],
+    ] as const)
+      expect(await answersTo('a', data, count), data).toEqual(await answersTo('b', data, count));
+    expect(waysOf(test)).toEqual({ a: 'direct', b: 'pipeline' });
+  });
+});
+
+describe('the handlers of a gateway', () => {
+  it('are kept once for all of its sockets', async () => {
+    const test = await start({ gateways: [gatewayWith()] });
+    for (let index = 0; index < 2; index += 1) await (await connected(test)).messageOf('auth.ok');
+    const [first, second] = test.sockets();
+    expect(first!.tables).toBe(second!.tables);
+  });
+
+  it('are bound by Nest for an adapter that wants to see it', async () => {
+    const seen: unknown[] = [];
+    class WatchingAdapter extends WsAuthAdapter {
+      override bindMessageHandlers(...args: Parameters<WsAuthAdapter['bindMessageHandlers']>): void {
+        seen.push(...args[1].map(({ message }) => message as string));
+        super.bindMessageHandlers(...args);
+      }
+    }
+    @WsPublic()
+    @WebSocketGateway({ path: '/ws' })
+    class PublicGateway {
+      @SubscribeMessage('a')
+      a() {
+        return { event: 'a', data: 1 };
+      }
+    }
+    @Module({ imports: [WsAuthModule.forRoot(baseOptions())], providers: [PublicGateway] })
+    class RootModule {}
+    const module = await Test.createTestingModule({ imports: [RootModule] }).compile();
+    const app = module.createNestApplication();
+    app.useWebSocketAdapter(new WatchingAdapter(app));
+    await app.listen(0, '127.0.0.1');
+    try {
+      const client = await RawClient.open((app.getHttpServer().address() as AddressInfo).port);
+      clients.push(client);
+      await client.upgraded();
+      client.send('a');
+      expect(await client.message()).toEqual({ event: 'a', data: 1 });
+      expect(seen).toEqual(['a']);
+      client.destroy();
+    } finally {
+      await app.close();
+    }
+  });
+});
