@@ -1,14 +1,16 @@
-import { createHash, createHmac, randomBytes, type KeyObject } from 'node:crypto';
+import { createHmac, hash, randomBytes, type KeyObject } from 'node:crypto';
 
 /*
  * user hash       base64url(HMAC-SHA-256(key, user id)), 16 characters: the user in keys and tickets
  * session token   <user hash>.<43 random characters>: what the client holds, in the cookie
- * session id      <user hash>.<22 characters of SHA-256 of the token>: a handle, and no credential
+ * session id      <user hash>.<128 bits of SHA-256 of the token, 22 characters>: a handle, and no credential
  * ticket          wst_<user hash>.<43 random characters>
  */
 
+// Bytes are cut, and not their text: a part of a text keeps the whole of it in memory.
+const USER_HASH_BYTES = 12;
 const USER_HASH_LENGTH = 16;
-const HASH_LENGTH = 22;
+const HASH_BYTES = 16;
 const SECRET_BYTES = 32;
 
 const TICKET_PATTERN = /^wst_([A-Za-z0-9_-]{16})\.([A-Za-z0-9_-]{43})$/;
@@ -20,7 +22,7 @@ export const TICKET_PREFIX = 'wst_';
 
 /** The user as it stands in keys: 96 bits, keyed, so that a key name tells nobody a user id. */
 export function userHashOf(key: KeyObject, userId: string): string {
-  return createHmac('sha256', key).update(userId).digest('base64url').slice(0, USER_HASH_LENGTH);
+  return createHmac('sha256', key).update(userId).digest().toString('base64url', 0, USER_HASH_BYTES);
 }
 
 /** A new session token with 256 random bits (requirement TK-01 for tickets, ASVS 7.2.3 for sessions). */
@@ -83,5 +85,5 @@ export function newId(): string {
 }
 
 function shortHash(value: string): string {
-  return createHash('sha256').update(value).digest('base64url').slice(0, HASH_LENGTH);
+  return hash('sha256', value, 'buffer').toString('base64url', 0, HASH_BYTES);
 }

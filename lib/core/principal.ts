@@ -30,6 +30,7 @@ export const PRINCIPAL_ID_PATTERN = /^[\x21-\x7e]{1,128}$/;
 
 const NAME_PATTERN = /^[\x21-\x7e]{1,128}$/;
 const MAX_NAMES = 256;
+const NO_NAMES: readonly string[] = Object.freeze([]);
 
 /**
  * Builds a frozen principal from what an application or a token says.
@@ -45,8 +46,8 @@ export function createPrincipal(init: unknown, idPattern: RegExp = PRINCIPAL_ID_
   if (tenant !== undefined && (typeof tenant !== 'string' || !NAME_PATTERN.test(tenant))) return null;
   return Object.freeze({
     id,
-    roles: Object.freeze([...roles]),
-    scopes: Object.freeze([...scopes]),
+    roles: freezeNames(roles),
+    scopes: freezeNames(scopes),
     ...(tenant === undefined ? {} : { tenant }),
   });
 }
@@ -65,6 +66,11 @@ export function narrowPrincipal(principal: Principal, narrowing: Narrowing | und
 export function isNameList(value: unknown): value is readonly string[] {
   if (!Array.isArray(value) || value.length > MAX_NAMES) return false;
   return value.every((name) => typeof name === 'string' && NAME_PATTERN.test(name));
+}
+
+/** Most principals have no scopes: one empty list does for all of them. */
+function freezeNames(names: readonly string[]): readonly string[] {
+  return names.length === 0 ? NO_NAMES : Object.freeze([...names]);
 }
 
 function intersect(held: readonly string[], allowed: readonly string[] | undefined): readonly string[] {

@@ -10,8 +10,9 @@ import { principalOfSession, type LiveSession } from '../core/session/session.js
 import type { Principal } from '../core/principal.js';
 import type { TicketRecord } from '../core/ticket/ticket-store.js';
 import type { MemoryRevocationLog } from './memory-revocation-log.js';
-import type { MemoryState, RegisteredConnection } from './memory-state.js';
+import type { MemoryState } from './memory-state.js';
 import type { MemoryTicketStore } from './memory-ticket-store.js';
+import type { RegisteredConnection } from './registered-connections.js';
 
 /** Who asks for admission, once the ticket is spent and the session found. */
 interface Applicant {
@@ -41,40 +42,37 @@ export class MemoryConnectionRegistry implements ConnectionRegistry {
     const applicant = this.#findApplicant(request);
     if (applicant.outcome !== 'applicant') return applicant;
     const { userHash, session } = applicant;
-    const connections = this.#state.connections.get(userHash) ?? new Map<string, RegisteredConnection>();
-    const full = this.#fullLimit(connections, request, session?.id);
+    const { connections } = this.#state;
+    const id = request.connectionId;
+    // The place that this very connection has already is not counted.
+    const others = connections.of(userHash).filter((other) => other.id !== id);
+    const full = fullLimit(others, request, session?.id);
     if (full && request.onLimit === 'reject') return { outcome: 'limit', of: full };
-    const evicted =
-      full && this.#evictOldest(connections, request, full === 'session' ? session?.id : undefined);
-    const since = connections.get(request.connectionId)?.since ?? this.#state.clock();
-    connections.set(request.connectionId, { sessionId: session?.id, since });
-    this.#state.connections.set(userHash, connections);
+    const evicted = full && this.#evictOldest(userHash, others, full === 'session' ? session?.id : undefined);
+    const since = connections.get(userHash, id)?.since ?? this.#state.clock();
+    connections.set(userHash, { id, sessionId: session?.id, since });
     if (evicted) await this.#log.append({ kind: 'replace', userHash, ...evicted }, 'replaced');
     return this.#admitted(request, applicant, evicted);
   }
 
-  async release(connection: { readonly id: string; readonly userHash: string }): Promise<void> {
-    const connections = this.#state.connections.get(connection.userHash);
-    connections?.delete(connection.id);
-    if (connections?.size === 0) this.#state.connections.delete(connection.userHash);
+  async release({ id, userHash }: { readonly id: string; readonly userHash: string }): Promise<void> {
+    this.#state.connections.delete(userHash, id);
   }
 
   async restore(connections: readonly RegisteredPlace[]): Promise<void> {
-    for (const { id, userHash, sessionId, since } of connections) {
-      const registered = this.#state.connections.get(userHash) ?? new Map<string, RegisteredConnection>();
-      registered.set(id, { sessionId, since });
-      this.#state.connections.set(userHash, registered);
-    }
+    for (const { id, userHash, sessionId, since } of connections)
+      this.#state.connections.set(userHash, { id, sessionId, since });
   }
 
   async countOf(userHash: string): Promise<number> {
-    return this.#state.connections.get(userHash)?.size ?? 0;
+    return this.#state.connections.countOf(userHash);
   }
 
   async list(userHash: string): Promise<readonly ConnectionPlace[]> {
     const { node } = this.#state;
-    return [...(this.#state.connections.get(userHash) ?? [])]
-      .map(([id, place]) => ({ id, node, ...place }))
+    return this.#state.connections
+      .of(userHash)
+      .map((place) => ({ node, ...place }))
       .sort((a, b) => a.since - b.since);
   }
 
@@ -118,33 +116,15 @@ export class MemoryConnectionRegistry implements ConnectionRegistry {
     return { outcome: 'applicant', userHash, principal: principalOfSession(session), session, ticket };
   }
 
-  /** Which limit is reached; the place that this very connection has already is not counted. */
-  #fullLimit(
-    connections: ReadonlyMap<string, RegisteredConnection>,
-    request: AdmissionRequest,
-    sessionId: string | undefined,
-  ): 'user' | 'session' | undefined {
-    const others = [...connections]
-      .filter(([id]) => id !== request.connectionId)
-      .map(([, connection]) => connection);
-    const ofSession = others.filter(
-      (connection) => sessionId !== undefined && connection.sessionId === sessionId,
-    );
-    if (ofSession.length >= request.maxPerSession) return 'session';
-    return others.length >= request.maxPerUser ? 'user' : undefined;
-  }
-
   #evictOldest(
-    connections: Map<string, RegisteredConnection>,
-    { connectionId }: AdmissionRequest,
+    userHash: string,
+    others: readonly RegisteredConnection[],
     sessionId: string | undefined,
   ): Admitted['evicted'] {
-    const candidates = [...connections].filter(
-      ([id, { sessionId: of }]) => id !== connectionId && (sessionId === undefined || of === sessionId),
-    );
-    const oldest = candidates.reduce((a, b) => (b[1].since < a[1].since ? b : a));
-    connections.delete(oldest[0]);
-    return { node: this.#state.node, connectionId: oldest[0] };
+    const candidates = others.filter((other) => sessionId === undefined || other.sessionId === sessionId);
+    const oldest = candidates.reduce((a, b) => (b.since < a.since ? b : a));
+    this.#state.connections.delete(userHash, oldest.id);
+    return { node: this.#state.node, connectionId: oldest.id };
   }
 
   #admitted(request: AdmissionRequest, applicant: Applicant, evicted: Admitted['evicted']): Admitted {
@@ -155,4 +135,15 @@ export class MemoryConnectionRegistry implements ConnectionRegistry {
     const logTail = this.#state.logTail;
     return { outcome: 'admitted', connectionId, principal, session, userHash, ticket, logTail, evicted };
   }
+}
+
+/** Which limit is reached. */
+function fullLimit(
+  others: readonly RegisteredConnection[],
+  request: AdmissionRequest,
+  sessionId: string | undefined,
+): 'user' | 'session' | undefined {
+  const ofSession = others.filter((other) => sessionId !== undefined && other.sessionId === sessionId);
+  if (ofSession.length >= request.maxPerSession) return 'session';
+  return others.length >= request.maxPerUser ? 'user' : undefined;
 }

@@ -123,8 +123,10 @@ export class MemoryRevocationLog implements RevocationLog {
     const now = order.reauthenticated ? this.#state.clock() : undefined;
     const times = now === undefined ? {} : { authenticatedAt: now, authTime: now };
     if (!this.#state.changeSession(sessionId, { id: newSessionId, ...times })) return { sessions: 0 };
-    for (const connection of this.#state.connections.get(userHash)?.values() ?? []) {
-      if (connection.sessionId === sessionId) connection.sessionId = newSessionId;
+    const { connections } = this.#state;
+    for (const connection of connections.of(userHash)) {
+      if (connection.sessionId === sessionId)
+        connections.set(userHash, { ...connection, sessionId: newSessionId });
     }
     return { sessions: 1, cut: now };
   }

@@ -3,6 +3,7 @@ import type { LiveSession, Session } from '../core/session/session.js';
 import type { TicketRecord } from '../core/ticket/ticket-store.js';
 import { GcraLimiter, type Rate } from '../core/throttle/gcra.js';
 import { ExpiringMap } from './expiring-map.js';
+import { RegisteredConnections } from './registered-connections.js';
 
 /** A session, when it was used, and when it ends if it is not used again. */
 interface StoredSession {
@@ -27,12 +28,6 @@ interface Cut {
 
 const NO_CUT: Cut = { sessions: 0, credentials: 0 };
 
-/** One registered connection of a user. */
-export interface RegisteredConnection {
-  sessionId: string | undefined;
-  readonly since: number;
-}
-
 /** What the memory stores share. Every method is one step: nothing is awaited, so nothing comes in between. */
 export class MemoryState {
   readonly clock: Clock;
@@ -40,7 +35,7 @@ export class MemoryState {
   readonly tickets: ExpiringMap<StoredTicket>;
   /** Hashes of unused tickets by session (or by user, for tickets without one), oldest first. */
   readonly outstanding = new Map<string, Set<string>>();
-  readonly connections = new Map<string, Map<string, RegisteredConnection>>();
+  readonly connections = new RegisteredConnections();
   readonly revokedTokens: ExpiringMap<true>;
   readonly #sessions: ExpiringMap<StoredSession>;
   readonly #sessionsOfUser = new Map<string, Set<string>>();

@@ -33,6 +33,9 @@ export interface SocketReceiver {
 /** The network socket below, with the way back up. */
 type RawSocket = Duplex & { [OWNER]?: GuardedSocket };
 
+/** What Nest wants to be told of a socket that is gone. */
+type GoneCallback = (code: number, reason: Buffer) => void;
+
 const OWNER = Symbol('nestjs-ws-auth:owner');
 const NO_TABLES: readonly HandlerTable[] = [];
 const NOTHING = Buffer.alloc(0);
@@ -65,6 +68,8 @@ export class GuardedSocket extends WebSocket implements ConnectionTransport {
   tables: readonly HandlerTable[] = NO_TABLES;
   readonly #rules: SocketRules<GuardedSocket>;
   #subscriptions: Set<{ unsubscribe(): void }> | undefined;
+  /** Told when the socket is gone, behind all listeners: one for each gateway. */
+  #onGone: GoneCallback | readonly GoneCallback[] | undefined;
   #receiver: SocketReceiver | undefined;
   #gate: FirstMessageGate | undefined;
   #heldClose: [code: number, reason: Buffer] | undefined;
@@ -98,6 +103,12 @@ export class GuardedSocket extends WebSocket implements ConnectionTransport {
   /** Takes the handlers of one more gateway. */
   addTable(table: HandlerTable): void {
     this.tables = this.tables === NO_TABLES ? table.alone : [...this.tables, table];
+  }
+
+  /** Calls back when the socket is gone. A listener of its own would cost each socket several objects. */
+  whenGone(callback: GoneCallback): void {
+    if (this.#onGone === undefined) this.#onGone = callback;
+    else this.#onGone = [...listOf(this.#onGone), callback];
   }
 
   /** Lets frames through to the receiver from now on. */
@@ -407,7 +418,9 @@ export class GuardedSocket extends WebSocket implements ConnectionTransport {
     }
     this.#overflow?.discard();
     this.#receiver?.closed(this, code);
-    return super.emit('close', code, reason);
+    const hasListeners = super.emit('close', code, reason);
+    for (const callback of listOf(this.#onGone)) callback(code, reason);
+    return hasListeners;
   }
 
   /** Without a listener an error would end the process. ws has written the Close of a broken rule already. */
@@ -433,6 +446,11 @@ export class GuardedSocket extends WebSocket implements ConnectionTransport {
 
 function afterChunk(this: RawSocket): void {
   this[OWNER]?.afterChunk();
+}
+
+function listOf<T extends object>(one: T | readonly T[] | undefined): readonly T[] {
+  if (one === undefined) return [];
+  return Array.isArray(one) ? (one as readonly T[]) : [one as T];
 }
 
 function byteLengthOf(data: unknown): number {

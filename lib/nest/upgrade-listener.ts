@@ -32,6 +32,8 @@ interface Upgrade {
   readonly socket: Duplex;
   readonly head: Buffer;
   readonly attempt: HandshakeAttempt;
+  /** Takes off what listens for a client that hangs up before it is decided. */
+  readonly unlisten: () => void;
 }
 
 /**
@@ -86,11 +88,14 @@ export class UpgradeListener {
     socket.once('close', onGone);
     socket.once('end', onGone);
     this.#attempts.add(attempt);
-    const decide = (): Promise<void> => this.#decide({ request, socket, head, attempt });
-    void (trace ? trace.run(decide) : decide()).finally(() => {
-      this.#attempts.delete(attempt);
+    const unlisten = (): void => {
       socket.off('close', onGone);
       socket.off('end', onGone);
+    };
+    const decide = (): Promise<void> => this.#decide({ request, socket, head, attempt, unlisten });
+    void (trace ? trace.run(decide) : decide()).finally(() => {
+      this.#attempts.delete(attempt);
+      unlisten();
     });
   };
 
@@ -297,7 +302,7 @@ export class UpgradeListener {
 
   /** Hands the request to ws. @returns false when the socket could not be upgraded any more */
   #upgrade(
-    { request, socket, head, attempt }: Upgrade,
+    { request, socket, head, attempt, unlisten }: Upgrade,
     server: WebSocketServer,
     use: (client: GuardedSocket) => void,
   ): boolean {
@@ -305,6 +310,8 @@ export class UpgradeListener {
     stripRequest(request, attempt.handshake);
     unwatch(socket);
     socket.off('error', ignoreError);
+    // Before ws adds its own: a list of listeners that was longer once stays large.
+    unlisten();
     let isUpgraded = false;
     // What ws alone finds fault with, such as the parameters of an extension, is refused as everything else is.
     const onRefused = (): void => {

@@ -154,6 +154,7 @@ export class WsAuthAdapter extends WsAdapter {
   /** Tells Nest that a client has left. */
   override bindClientDisconnect(client: GuardedSocket, callback: Listener): void {
     if (this.#own) this.#own.adapter.bindClientDisconnect(client as never, callback);
+    else if (client instanceof GuardedSocket) client.whenGone(callback);
     else super.bindClientDisconnect(client as never, callback);
   }
 

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.js';
 import type { BanNotice } from '../notice-board.js';
-import { OldestEntry } from '../oldest-entry.js';
+import { forgetOldest } from '../forget-oldest.js';
 import { MAX_BANS, outlasts } from './anomaly-store.js';
 
 interface Entry {
@@ -14,7 +14,6 @@ interface Entry {
 export class BanList {
   readonly #clock: Clock;
   readonly #entries = new Map<string, Entry>();
-  readonly #oldest = new OldestEntry(this.#entries);
 
   /** @param clock monotonic */
   constructor(clock: Clock) {
@@ -33,7 +32,7 @@ export class BanList {
     this.#entries.delete(prefix);
     // Who has many addresses gets rid of bans by rules at most: the oldest one goes, and none by an operator.
     const isFull = this.#entries.size >= MAX_BANS;
-    if (isFull && !this.#oldest.forget((entry) => entry.isAutomatic)) return false;
+    if (isFull && !forgetOldest(this.#entries, 1, (entry) => entry.isAutomatic)) return false;
     this.#entries.set(prefix, { reason, isAutomatic, endsAt: this.#clock() + remainingMs });
     return true;
   }

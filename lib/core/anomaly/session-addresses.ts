@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.js';
-import { OldestEntry } from '../oldest-entry.js';
+import { forgetOldest } from '../forget-oldest.js';
 
 const MAX_SESSIONS = 10_000;
 /** More than any threshold that makes sense: what comes beyond is not kept apart. */
@@ -14,7 +14,6 @@ interface Known {
 export class SessionAddresses {
   readonly #clock: Clock;
   readonly #sessions = new Map<string, Known>();
-  readonly #oldest = new OldestEntry(this.#sessions);
 
   /** @param clock monotonic */
   constructor(clock: Clock) {
@@ -37,7 +36,7 @@ export class SessionAddresses {
       known = { addresses: new Set(), endsAt: now + windowMs };
       this.#sessions.delete(sessionId);
       this.#sessions.set(sessionId, known);
-      if (this.#sessions.size > MAX_SESSIONS) this.#oldest.forget();
+      if (this.#sessions.size > MAX_SESSIONS) forgetOldest(this.#sessions);
     }
     const { addresses } = known;
     if (addresses.has(address) || addresses.size >= MAX_ADDRESSES) return [];

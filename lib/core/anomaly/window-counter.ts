@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.js';
-import { OldestEntry } from '../oldest-entry.js';
+import { forgetOldest } from '../forget-oldest.js';
 
 const MAX_KEYS = 10_000;
 
@@ -8,7 +8,6 @@ export class WindowCounter {
   readonly #clock: Clock;
   readonly #maxKeys: number;
   readonly #windows = new Map<string, { count: number; endsAt: number }>();
-  readonly #oldest = new OldestEntry(this.#windows);
 
   /** @param clock monotonic */
   constructor(clock: Clock, maxKeys = MAX_KEYS) {
@@ -29,7 +28,7 @@ export class WindowCounter {
     const window = isOpen ? known : { count: 0, endsAt: now + windowMs };
     window.count += 1;
     this.#windows.set(key, window);
-    if (this.#windows.size > this.#maxKeys) this.#oldest.forget();
+    if (this.#windows.size > this.#maxKeys) forgetOldest(this.#windows);
     return window.count;
   }
 

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.js';
-import { OldestEntry } from '../oldest-entry.js';
+import { forgetOldest } from '../forget-oldest.js';
 import type { AuditEvent, AuditRecord } from './audit-event.js';
 import { safeText } from './redaction.js';
 import { ruleOfReason } from './refusal-rules.js';
@@ -49,7 +49,6 @@ export class ExplanationBook {
   readonly #maxEntries: number;
   /** In the order in which they came. */
   readonly #entries = new Map<string, Entry>();
-  readonly #oldest = new OldestEntry(this.#entries);
 
   constructor(options: ExplanationBookOptions) {
     this.#options = options;
@@ -68,7 +67,7 @@ export class ExplanationBook {
     if (event.event === 'anomaly_detected') return;
     this.#entries.delete(correlationId);
     this.#entries.set(correlationId, { event, received: record.received, at: this.#options.clock() });
-    if (this.#entries.size > this.#maxEntries) this.#oldest.forget();
+    if (this.#entries.size > this.#maxEntries) forgetOldest(this.#entries);
   }
 
   /** @returns `null` for an id that this node has refused nothing under, or not lately */

@@ -327,9 +327,10 @@ export class HandshakeAuthenticator {
     const address = attempt.address!;
     return Object.freeze({
       correlationId: attempt.correlationId,
-      path: request.path,
+      // The texts of the policy are those of the request, and are there once for all connections.
+      path: gateway.path,
       query: stripCredentials(request.query, this.#secretParameters),
-      origin: request.origin,
+      origin: gateway.origins.find(request.origin) ?? request.origin,
       host: request.host.port === undefined ? request.host.name : `${request.host.name}:${request.host.port}`,
       address: address.ip,
       addressSource: address.source,

@@ -47,7 +47,10 @@ export interface JwtOptions {
   maxAgeSeconds?: number;
   /** Refuse tokens without a `sid` that names a session of ours. @default false */
   requireSession?: boolean;
-  /** How many verified tokens are remembered, so that a reconnect costs no signature; 0: none. @default 1_000 */
+  /**
+   * How many verified tokens are remembered, so that a reconnect costs no signature; 0: none.
+   * @default 1_000; 0 for HS256 and its like, whose signature costs little more than to look for it
+   */
   cacheSize?: number;
   /**
    * Makes the principal from verified claims. Throwing, or returning anything but a principal, refuses the token.
@@ -147,7 +150,7 @@ function resolveIssuer(given: JwtOptions, production: boolean, problems: OptionP
   return {
     ...resolveKeys(group, family, algorithms, problems),
     jwksUri: resolveJwksUri(group.jwksUri, production, problems),
-    cacheSize: problems.count('jwt.cacheSize', group.cacheSize, 1_000, 0, 1_000_000),
+    cacheSize: problems.count('jwt.cacheSize', group.cacheSize, family === 'HS' ? 0 : 1_000, 0, 1_000_000),
     algorithms,
     issuers: resolveNames('jwt.issuer', group.issuer, 'the "iss" of the tokens you accept', problems),
     audiences: resolveNames(

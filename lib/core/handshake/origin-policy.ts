@@ -26,26 +26,30 @@ export type MissingOriginPolicy = 'explicit' | 'refuse';
  * @see RFC 6455 §10.2, RFC 6454 §7
  */
 export class OriginPolicy {
-  readonly #allowed: ReadonlySet<string>;
+  /** By itself: what is found is the text of the options, and not that of a request. */
+  readonly #allowed: ReadonlyMap<string, string>;
 
   constructor(origins: readonly string[]) {
-    this.#allowed = new Set(origins);
+    this.#allowed = new Map(origins.map((origin) => [origin, origin]));
   }
 
   allows(origin: string): boolean {
     return this.#allowed.has(origin);
   }
 
+  /** An origin that is allowed, as it was listed. */
+  find(origin: string | undefined): string | undefined {
+    return origin === undefined ? undefined : this.#allowed.get(origin);
+  }
+
   /** The origins as they were listed, for CORS and `frame-ancestors`. */
   get list(): readonly string[] {
-    return [...this.#allowed];
+    return [...this.#allowed.keys()];
   }
 
   /** True when both policies allow the same pages. */
   equals(other: OriginPolicy): boolean {
-    return (
-      this.#allowed.size === other.#allowed.size && [...this.#allowed].every((origin) => other.allows(origin))
-    );
+    return this.#allowed.size === other.#allowed.size && this.list.every((origin) => other.allows(origin));
   }
 }
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '../clock.js';
-import { OldestEntry } from '../oldest-entry.js';
+import { forgetOldest } from '../forget-oldest.js';
 import type { TokenVerifier, VerifiedToken } from './token-verifier.js';
 
 /** However long a token lives: for so long at most a key that was withdrawn still counts here, for a token that was seen. */
@@ -23,7 +23,6 @@ export class VerifiedTokenCache implements TokenVerifier {
   readonly #maxTokens: number;
   /** In order of use. */
   readonly #tokens = new Map<string, CachedToken>();
-  readonly #oldest = new OldestEntry(this.#tokens);
 
   constructor(verifier: TokenVerifier, clock: Clock, maxTokens: number) {
     this.#verifier = verifier;
@@ -55,7 +54,7 @@ export class VerifiedTokenCache implements TokenVerifier {
 
   #remember(key: string, token: VerifiedToken): VerifiedToken {
     this.#tokens.set(key, { token, until: Math.min(token.expiresAt, this.#clock() + MAX_CACHED_MS) });
-    if (this.#tokens.size > this.#maxTokens) this.#oldest.forget();
+    if (this.#tokens.size > this.#maxTokens) forgetOldest(this.#tokens);
     return token;
   }
 }

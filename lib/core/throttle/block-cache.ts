@@ -1,4 +1,4 @@
-import { OldestEntry } from '../oldest-entry.js';
+import { forgetOldest } from '../forget-oldest.js';
 
 /** What most attackers have at once; beyond it the store is asked again, and says the same. */
 const MAX_KEYS = 10_000;
@@ -8,7 +8,6 @@ export class BlockCache {
   readonly #maxKeys: number;
   /** The end of each block, in order of the refusals. */
   readonly #ends = new Map<string, number>();
-  readonly #oldest = new OldestEntry(this.#ends);
 
   constructor(maxKeys = MAX_KEYS) {
     this.#maxKeys = maxKeys;
@@ -23,7 +22,7 @@ export class BlockCache {
     this.#ends.delete(key);
     this.#ends.set(key, until);
     if (this.#ends.size <= this.#maxKeys) return;
-    this.#oldest.forget();
+    forgetOldest(this.#ends);
   }
 
   /** Lets a key come again. */

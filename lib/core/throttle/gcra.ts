@@ -1,4 +1,4 @@
-import { OldestEntry } from '../oldest-entry.js';
+import { forgetOldest } from '../forget-oldest.js';
 
 /** A rate: so many in a window, so many of them at once. */
 export interface Rate {
@@ -75,7 +75,6 @@ export class GcraLimiter {
   readonly #maxKeys: number;
   /** When each key is whole again; in order of use. */
   readonly #wholeAt = new Map<string, number>();
-  readonly #oldest = new OldestEntry(this.#wholeAt);
 
   constructor(rate: Rate, maxKeys = 100_000) {
     this.#gcra = new Gcra(rate);
@@ -123,6 +122,6 @@ export class GcraLimiter {
     this.#wholeAt.delete(key);
     this.#wholeAt.set(key, wholeAt);
     if (this.#wholeAt.size <= this.#maxKeys) return;
-    this.#oldest.forget();
+    forgetOldest(this.#wholeAt);
   }
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.js';
 import { StoreUnavailable } from '../errors.js';
-import { OldestEntry } from '../oldest-entry.js';
+import { forgetOldest } from '../forget-oldest.js';
 import { GcraLimiter, type Rate, type RateLease } from './gcra.js';
 import type { ThrottleStore } from './throttle-store.js';
 
@@ -57,7 +57,6 @@ export class LeasedRate {
   readonly #ownShare: GcraLimiter;
   /** In the order in which they came. */
   readonly #leases = new Map<string, Lease>();
-  readonly #oldest = new OldestEntry(this.#leases);
   #isAway = false;
 
   constructor(options: LeasedRateOptions) {
@@ -186,7 +185,7 @@ export class LeasedRate {
       taking: undefined,
     };
     this.#leases.set(key, lease);
-    if (this.#leases.size > this.#maxKeys) this.#oldest.forget();
+    if (this.#leases.size > this.#maxKeys) forgetOldest(this.#leases);
     return lease;
   }
 }
