@@ -14,12 +14,20 @@ const SEVERAL_SERVERS = [
   'test/fault/sentinel.fault-spec.ts',
 ];
 
+/** What puts one module in the place of another. A process would not forget it when the file is over. */
+const OTHER_MODULES = ['test/nest/open-telemetry-api.spec.ts', 'test/redis/redis-ioredis-5.spec.ts'];
+
+const PROCESS_OF_ITS_OWN = [...SEVERAL_SERVERS, ...OTHER_MODULES];
+
+/** When the others are done, and four at a time: most of it is waiting for servers to take each other for dead. */
+const WAITING = { sequence: { groupOrder: 1 }, maxWorkers: 4 };
+
 export default defineConfig({
   test: {
     reporters: ['default', './tools/count-reporter.mjs'],
     // Sockets, servers and browsers on a machine that may stand still: who needed a second try is named at the end of the run.
     retry: 1,
-    // Most of the time goes into waiting for sockets: a machine of two cores takes three files at a time.
+    // Some of the time goes into waiting for sockets and browsers: a machine of two cores takes three files at a time.
     maxWorkers: 3,
     coverage: { provider: 'v8', include: ['lib/**'], reporter: ['text-summary', 'html'] },
     projects: [
@@ -28,7 +36,9 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.spec.ts'],
-          exclude: [...SEVERAL_SERVERS],
+          exclude: PROCESS_OF_ITS_OWN,
+          // The files of a worker share what they import: loading Nest anew for each took longer than its tests.
+          isolate: false,
           setupFiles: ['test/support/setup.ts'],
           testTimeout: 20_000,
         },
@@ -38,7 +48,8 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.e2e-spec.ts', 'test/package/**/*.e2e-spec.ts'],
-          exclude: [...SEVERAL_SERVERS],
+          exclude: PROCESS_OF_ITS_OWN,
+          isolate: false,
           setupFiles: ['test/support/setup.ts'],
           testTimeout: 30_000,
           hookTimeout: 30_000,
@@ -49,24 +60,22 @@ export default defineConfig({
         test: {
           name: 'fault',
           include: ['test/fault/**/*.fault-spec.ts'],
-          exclude: [...SEVERAL_SERVERS],
+          exclude: PROCESS_OF_ITS_OWN,
           setupFiles: ['test/support/setup.ts'],
           testTimeout: 60_000,
           hookTimeout: 30_000,
-          sequence: { groupOrder: 2 },
-          maxWorkers: 1,
+          ...WAITING,
         },
       },
       {
         extends: true,
         test: {
           name: 'failover',
-          include: [...SEVERAL_SERVERS],
+          include: PROCESS_OF_ITS_OWN,
           setupFiles: ['test/support/setup.ts'],
           testTimeout: 120_000,
           hookTimeout: 90_000,
-          // When the others are done, and two at a time: most of it is waiting for servers to take each other for dead.
-          sequence: { groupOrder: 1 },
+          ...WAITING,
         },
       },
       {

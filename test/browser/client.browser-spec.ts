@@ -1,25 +1,10 @@
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { CHROMIUM } from '../support/chromium.js';
+import { call, connect, gate, kept, WAYS_IN } from '../support/client-pages.js';
 import { startClientSite, type ClientSite } from '../support/client-site.js';
 import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/free-port.js';
-
-interface Kept {
-  readonly admissions: { connectionId: string; sessionId?: string; expiresAt: number }[];
-  readonly states: string[];
-  readonly code?: number;
-  readonly state: string;
-}
-
-/** A promise that a test fulfils. */
-function gate(): { promise: Promise<void>; resolve: () => void } {
-  let resolve!: () => void;
-  const promise = new Promise<void>((fulfil) => {
-    resolve = fulfil;
-  });
-  return { promise, resolve };
-}
 
 describe('the client in Chromium', () => {
   let browser: Browser;
@@ -52,26 +37,7 @@ describe('the client in Chromium', () => {
     await page.waitForFunction('document.title === "ready"');
   }
 
-  /** Calls a function of `globalThis.site` in a page. */
-  function call<T>(page: Page, name: string, ...args: unknown[]): Promise<T> {
-    return page.evaluate(`site.${name}(...${JSON.stringify(args)})`);
-  }
-
-  const kept = (page: Page): Promise<Kept> => call<Kept>(page, 'kept', 'a');
-
-  async function connect(page: Page, options: Record<string, unknown>): Promise<void> {
-    await call(page, 'open', 'a', options);
-    await call(page, 'until', 'a', 'open');
-  }
-
-  it.each([
-    { path: '/ticket', credential: 'guest', mode: 'query' },
-    { path: '/ticket', credential: 'guest', mode: 'subprotocol' },
-    { path: '/first', credential: 'guest', mode: 'first-message' },
-    { path: '/bearer', credential: 'token', mode: 'subprotocol' },
-    { path: '/first', credential: 'token', mode: 'first-message' },
-    { path: '/cookie', credential: 'cookie' },
-  ])('is in with %o, and asks', async (options) => {
+  it.each(WAYS_IN)('is in with %o, and asks', async (options) => {
     const page = await openPage();
     if (options.credential === 'cookie') await call(page, 'post', '/login');
     await connect(page, options);

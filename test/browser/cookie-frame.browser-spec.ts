@@ -86,7 +86,7 @@ describe('the cookie of another site', () => {
   });
   afterAll(async () => {
     await browser.close();
-    await test.close();
+    await test.discard();
   });
   beforeEach(async () => {
     await page?.close();

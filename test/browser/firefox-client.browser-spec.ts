@@ -1,24 +1,10 @@
 import type { Browser, BrowserContext, Page } from 'puppeteer-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { call, connect, gate, kept, WAYS_IN } from '../support/client-pages.js';
 import { startClientSite, type ClientSite } from '../support/client-site.js';
 import { eventually } from '../support/eventually.js';
 import { startFirefox } from '../support/firefox.js';
 import { freePort } from '../support/free-port.js';
-
-interface Kept {
-  readonly admissions: { connectionId: string; expiresAt: number }[];
-  readonly states: string[];
-  readonly code?: number;
-}
-
-/** A promise that a test fulfils. */
-function gate(): { promise: Promise<void>; resolve: () => void } {
-  let resolve!: () => void;
-  const promise = new Promise<void>((fulfil) => {
-    resolve = fulfil;
-  });
-  return { promise, resolve };
-}
 
 describe('the client in Firefox', () => {
   let browser: Browser;
@@ -47,26 +33,7 @@ describe('the client in Firefox', () => {
     return page;
   }
 
-  /** Calls a function of `globalThis.site` in a page. */
-  function call<T>(page: Page, name: string, ...args: unknown[]): Promise<T> {
-    return page.evaluate(`site.${name}(...${JSON.stringify(args)})`) as Promise<T>;
-  }
-
-  const kept = (page: Page): Promise<Kept> => call<Kept>(page, 'kept', 'a');
-
-  async function connect(page: Page, options: Record<string, unknown>): Promise<void> {
-    await call(page, 'open', 'a', options);
-    await call(page, 'until', 'a', 'open');
-  }
-
-  it.each([
-    { path: '/ticket', credential: 'guest', mode: 'query' },
-    { path: '/ticket', credential: 'guest', mode: 'subprotocol' },
-    { path: '/first', credential: 'guest', mode: 'first-message' },
-    { path: '/bearer', credential: 'token', mode: 'subprotocol' },
-    { path: '/first', credential: 'token', mode: 'first-message' },
-    { path: '/cookie', credential: 'cookie' },
-  ])('is in with %o, and asks', async (options) => {
+  it.each(WAYS_IN)('is in with %o, and asks', async (options) => {
     const page = await openPage();
     if (options.credential === 'cookie') await call(page, 'post', '/login');
     await connect(page, options);

@@ -1,29 +1,26 @@
 import { readFileSync } from 'node:fs';
-import { chromium, type Browser, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CHROMIUM } from '../support/chromium.js';
+import { browsePlayground, type PlaygroundBrowser } from '../support/playground-browser.js';
 import { pageIsReady, runCard, type ShownStep } from '../support/playground-page.js';
-import { startPlayground, type Playground } from '../support/playground.js';
+import type { Playground } from '../support/playground.js';
 
 describe('the attacks of the playground, in Chromium', () => {
   let playground: Playground;
   let browser: Browser;
+  let stop: PlaygroundBrowser['stop'];
   let page: Page;
   let foreignPort: number;
 
   beforeAll(async () => {
-    playground = await startPlayground();
-    browser = await chromium.launch(CHROMIUM);
+    ({ playground, browser, stop } = await browsePlayground());
     page = await (await browser.newContext()).newPage();
     await page.goto(playground.url);
     await pageIsReady(page);
     const settings = await (await fetch(`${playground.url}/lab/settings`)).json();
     foreignPort = (settings as { ports: { foreign: number } }).ports.foreign;
   });
-  afterAll(async () => {
-    await browser.close();
-    await playground.stop();
-  });
+  afterAll(() => stop());
 
   const run = (id: string): Promise<readonly ShownStep[]> => runCard(page, `attack-${id}`);
   const own = (): string => `Origin ${playground.url}`;

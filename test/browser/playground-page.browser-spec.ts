@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { CHROMIUM } from '../support/chromium.js';
 import { eventually } from '../support/eventually.js';
+import { browsePlayground, type PlaygroundBrowser } from '../support/playground-browser.js';
 import { cardIsIdle, pageIsReady, readSteps, runCard, tryEverything } from '../support/playground-page.js';
-import { startPlayground, type Playground } from '../support/playground.js';
+import type { Playground } from '../support/playground.js';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -23,16 +23,13 @@ const FOCUSED = `(() => {
 describe('the page of the playground', () => {
   let playground: Playground;
   let browser: Browser;
+  let stop: PlaygroundBrowser['stop'];
   let page: Page;
 
   beforeAll(async () => {
-    playground = await startPlayground();
-    browser = await chromium.launch(CHROMIUM);
+    ({ playground, browser, stop } = await browsePlayground());
   });
-  afterAll(async () => {
-    await browser.close();
-    await playground.stop();
-  });
+  afterAll(() => stop());
   afterEach(() => page.context().close());
 
   async function open(options: BrowserContextOptions = {}): Promise<void> {

@@ -3,6 +3,7 @@ import { chromium, type Browser, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { CHROMIUM } from '../support/chromium.js';
 import { eventually } from '../support/eventually.js';
+import { browsePlayground, type PlaygroundBrowser } from '../support/playground-browser.js';
 import { pageIsReady, tryEverything } from '../support/playground-page.js';
 import { startPlayground, type Playground } from '../support/playground.js';
 import { handshakeBytes, RawClient } from '../support/raw-client.js';
@@ -10,18 +11,15 @@ import { handshakeBytes, RawClient } from '../support/raw-client.js';
 describe('the safety of the playground', () => {
   let playground: Playground;
   let browser: Browser;
+  let stop: PlaygroundBrowser['stop'];
   let page: Page;
   /** By which name the page looks at the server. */
   let viewer: string;
 
   beforeAll(async () => {
-    playground = await startPlayground();
-    browser = await chromium.launch(CHROMIUM);
+    ({ playground, browser, stop } = await browsePlayground());
   });
-  afterAll(async () => {
-    await browser.close();
-    await playground.stop();
-  });
+  afterAll(() => stop());
   beforeEach(async () => {
     page = await (await browser.newContext()).newPage();
     page.on('request', (sent) => {

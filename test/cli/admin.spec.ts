@@ -27,7 +27,7 @@ describe('the command line on a store with live sockets', () => {
     const options = { redis: env.WS_AUTH_REDIS_URL, redisPrefix: prefix, secret: SECRET };
     nodes = await Promise.all([1, 2].map(() => startApp({ gateways: [makeChatGateway()], options })));
   });
-  afterEach(() => Promise.all(nodes.map((node) => node.close())));
+  afterEach(() => Promise.all(nodes.map((node) => node.discard())));
 
   const cli = (args: readonly string[], world: CliWorld = {}) =>
     runCli([...args, '--prefix', prefix], { env, ...world });

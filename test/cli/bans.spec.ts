@@ -22,7 +22,7 @@ describe('nestjs-ws-auth bans', () => {
     node = await startApp({ gateways: [makeChatGateway()], options });
   });
   afterAll(async () => {
-    await node?.close();
+    await node?.discard();
     await server.stop();
   });
 

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { RUN_TYPESCRIPT } from '../support/typescript-process.js';
 
-const LOADER = new URL('../support/typescript-loader.mjs', import.meta.url).href;
 const MAIN = fileURLToPath(new URL('../../lib/cli/main.ts', import.meta.url));
 const FIXTURES = fileURLToPath(new URL('./fixtures', import.meta.url));
 
@@ -18,7 +18,7 @@ export async function runCli(
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>> = {},
 ): Promise<CliResult> {
-  const child = spawn(process.execPath, ['--import', LOADER, MAIN, ...args], {
+  const child = spawn(process.execPath, [...RUN_TYPESCRIPT, MAIN, ...args], {
     cwd: FIXTURES,
     env: { ...process.env, NODE_ENV: 'development', WS_AUTH_REDIS_URL: '', WS_AUTH_SECRET: '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

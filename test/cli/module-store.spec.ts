@@ -36,7 +36,7 @@ describe('the command line by the module of the application', { timeout: 60_000 
     const secret = randomBytes(48).toString('base64url');
     const options = { redis: option, redisPrefix: `test-${newNodeId()}:`, secret };
     const node = await startApp({ gateways: [makeChatGateway()], options });
-    onTestFinished(() => node.close());
+    onTestFinished(() => node.discard());
     const { session } = await node.sessions.create({ userId: 'ada' });
     const { ticket } = await node.tickets.issue({ session: session.id });
     const client = await RawClient.open(node.port, { target: `/ws?ticket=${ticket}` });

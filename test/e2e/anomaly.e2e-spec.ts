@@ -24,7 +24,7 @@ beforeAll(async () => {
 afterAll(() => redis.stop());
 afterEach(async () => {
   for (const client of clients.splice(0)) client.destroy();
-  await Promise.all(nodes.splice(0).map((node) => node.close()));
+  await Promise.all(nodes.splice(0).map((node) => node.discard()));
 });
 
 async function startNodes(options: Partial<WsAuthOptions> = {}): Promise<[TestApp, TestApp]> {

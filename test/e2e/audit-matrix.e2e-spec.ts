@@ -9,7 +9,7 @@ const clients: RawClient[] = [];
 let test: TestApp;
 afterEach(async () => {
   for (const client of clients.splice(0)) client.destroy();
-  await test.close();
+  await test.discard();
 });
 
 const PASSWORD = 'correct horse';

@@ -8,7 +8,7 @@ const open: TestApp[] = [];
 const clients: RawClient[] = [];
 afterEach(async () => {
   for (const client of clients.splice(0)) client.destroy();
-  await Promise.all(open.splice(0).map((test) => test.close()));
+  await Promise.all(open.splice(0).map((test) => test.discard()));
 });
 
 /** A gateway with a policy that permits nothing, and a limit that is soon reached. */

@@ -28,7 +28,7 @@ beforeAll(async () => {
 afterAll(() => redis.stop());
 afterEach(async () => {
   for (const client of clients.splice(0)) client.destroy();
-  await Promise.all(open.splice(0).map((test) => test.close()));
+  await Promise.all(open.splice(0).map((test) => test.discard()));
 });
 
 async function start(

@@ -18,7 +18,7 @@ const sockets: Socket[] = [];
 afterEach(async () => {
   for (const client of clients.splice(0)) client.destroy();
   for (const socket of sockets.splice(0)) socket.destroy();
-  for (const test of open.splice(0)) await test.close();
+  for (const test of open.splice(0)) await test.discard();
   for (const child of processes.splice(0)) await child.kill();
 });
 

@@ -209,7 +209,7 @@ async function boot(
   return test;
 }
 afterEach(async () => {
-  for (const test of running.splice(0)) await test.close();
+  for (const test of running.splice(0)) await test.discard();
 });
 
 function makeGateways() {
@@ -268,7 +268,7 @@ describe.each<[CloseCodeScheme, (code: number) => number]>([
     await busy.upgraded();
     await eventually(() => gateways.ws.seen.connected.length === 1);
   });
-  afterAll(() => test.close());
+  afterAll(() => test.discard());
 
   it.each(REFUSED)('is upgraded and closed for $name ($code $word)', async (row) => {
     const parts = await row.make(test);
@@ -404,7 +404,7 @@ describe('HTTP stays the answer', () => {
       options: { handshake: CLOSE_CODE },
     });
   });
-  afterAll(() => test.close());
+  afterAll(() => test.discard());
   afterEach(() => expectNobodyLeft(test));
 
   it.each<[string, HandshakeParts, RefusalCode, Record<string, string>?]>([

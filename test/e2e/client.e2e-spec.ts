@@ -31,7 +31,7 @@ describe('the client in Node', () => {
   afterEach(() => {
     for (const client of clients.splice(0)) client.close();
   });
-  afterAll(() => test.close());
+  afterAll(() => test.discard());
 
   function start(path: string, options: Omit<ClientOptions, 'url'>): Client {
     const url = `ws://127.0.0.1:${test.port}${path}`;

@@ -92,10 +92,10 @@ describe.each(frameworks)('the HTTP endpoints on %s', (_, makeHttp) => {
   beforeAll(async () => {
     shared = await boot();
   });
-  afterAll(() => shared.close());
+  afterAll(() => shared.discard());
   afterEach(async () => {
     for (const client of clients.splice(0)) client.destroy();
-    for (const test of open.splice(0)) await test.close();
+    for (const test of open.splice(0)) await test.discard();
   });
 
   function boot({ options, ...parts }: Partial<TestAppParts> = {}): Promise<TestApp> {

@@ -118,7 +118,7 @@ async function boot(
   return test;
 }
 afterEach(async () => {
-  for (const test of running.splice(0)) await test.close();
+  for (const test of running.splice(0)) await test.discard();
 });
 
 describe('credentials', () => {
@@ -127,7 +127,7 @@ describe('credentials', () => {
   beforeAll(async () => {
     test = await startApp({ gateways: [Gateway], options: LOOSE });
   });
-  afterAll(() => test.close());
+  afterAll(() => test.discard());
   afterEach(() => expectNobodyLeft(test));
 
   async function newTicket(userId = 'ada', more: Json = {}): Promise<string> {
@@ -677,7 +677,7 @@ describe('a token', () => {
       options: LOOSE,
     });
   });
-  afterAll(() => test.close());
+  afterAll(() => test.discard());
 
   /** Changes that are about the time are made when it has come. */
   const changed = (changes: Json | ((now: number) => Json)): Json =>

@@ -24,7 +24,7 @@ const open: TestApp[] = [];
 const nodeEnv = process.env.NODE_ENV;
 afterEach(async () => {
   process.env.NODE_ENV = nodeEnv;
-  await Promise.all(open.splice(0).map((app) => app.close()));
+  await Promise.all(open.splice(0).map((app) => app.discard()));
 });
 
 async function boot(parts: Partial<TestAppParts> = {}): Promise<TestApp> {
@@ -206,7 +206,7 @@ describe('the doctor and Redis', () => {
   it('finds a server that keeps nothing and has no limit', async () => {
     const bare = await startRedis();
     const ids = await redisIds({ host: '127.0.0.1', port: bare.port });
-    await Promise.all(open.splice(0).map((app) => app.close()));
+    await Promise.all(open.splice(0).map((app) => app.discard()));
     await bare.stop();
     expect(ids).toEqual(['redis-without-password', 'redis-not-persistent', 'redis-memory-unlimited']);
   });

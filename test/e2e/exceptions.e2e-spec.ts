@@ -62,7 +62,7 @@ function gatewayWith(pipe: ValidationPipe): Type {
 
 afterEach(async () => {
   for (const client of clients.splice(0)) client.destroy();
-  for (const test of open.splice(0)) await test.close();
+  for (const test of open.splice(0)) await test.discard();
 });
 
 describe('MS-06: what ValidationPipe refuses', () => {

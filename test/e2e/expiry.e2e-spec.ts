@@ -42,7 +42,7 @@ const seconds = () => Math.floor(Date.now() / 1_000);
 
 afterEach(async () => {
   for (const client of clients.splice(0)) client.destroy();
-  for (const test of open.splice(0)) await test.close();
+  for (const test of open.splice(0)) await test.discard();
 });
 
 describe('auth.expiring', () => {

@@ -10,7 +10,7 @@ import { startRedis, type RedisServer } from '../support/redis-server.js';
 
 const open: TestApp[] = [];
 afterEach(async () => {
-  await Promise.all(open.splice(0).map((test) => test.close()));
+  await Promise.all(open.splice(0).map((test) => test.discard()));
 });
 
 async function start(options: Partial<WsAuthOptions> = {}): Promise<TestApp> {

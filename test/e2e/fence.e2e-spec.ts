@@ -59,7 +59,7 @@ async function admitted(test: TestApp, claims: Record<string, unknown> = {}): Pr
 
 afterEach(async () => {
   for (const client of clients.splice(0)) client.destroy();
-  for (const test of open.splice(0)) await test.close();
+  for (const test of open.splice(0)) await test.discard();
 });
 
 describe('SE-02: the fence', () => {
@@ -479,7 +479,7 @@ describe('MS-06: whatever fails', () => {
   beforeAll(async () => {
     test = await startApp({ gateways: [FailingGateway] });
   });
-  afterAll(() => test.close());
+  afterAll(() => test.discard());
 
   /** Sends a message that fails, and then one that does not. */
   async function failure(event: string, data: unknown): Promise<unknown> {
@@ -638,7 +638,7 @@ describe('messages after admission', () => {
   beforeAll(async () => {
     test = await startApp({ gateways: [ReplyGateway] });
   });
-  afterAll(() => test.close());
+  afterAll(() => test.discard());
 
   it('answers by return value, Promise and Observable, and not at all', async () => {
     const client = await admitted(test);

@@ -73,7 +73,7 @@ describe('authentication by the first message', () => {
   const clients: RawClient[] = [];
   afterEach(async () => {
     for (const client of clients.splice(0)) client.destroy();
-    for (const test of open.splice(0)) await test.close();
+    for (const test of open.splice(0)) await test.discard();
   });
 
   async function connect(
@@ -116,7 +116,7 @@ describe('authentication by the first message', () => {
         options: { firstMessage: { maxWaitingPerAddress: 1_000 } },
       });
     });
-    afterAll(() => test.close());
+    afterAll(() => test.discard());
 
     it('asks at once, byte for byte as PROTOCOL.md says', async () => {
       const client = await connect(test);

@@ -9,7 +9,7 @@ describe('a guarded gateway', () => {
   beforeAll(async () => {
     test = await startApp({ gateways: [Gateway] });
   });
-  afterAll(() => test.close());
+  afterAll(() => test.discard());
 
   it('admits a bearer token, and shows the principal', async () => {
     const client = await RawClient.open(test.port, {

@@ -21,7 +21,7 @@ describe('a promise of another realm', () => {
   const clients: RawClient[] = [];
   afterEach(async () => {
     for (const client of clients.splice(0)) client.destroy();
-    await test.close();
+    await test.discard();
   });
 
   async function knock(): Promise<RawClient> {

@@ -63,7 +63,7 @@ describe('LT-06: app.close() within a second', () => {
   });
   afterEach(async () => {
     for (const client of clients.splice(0)) client.destroy();
-    await test?.close();
+    await test?.discard();
     test = undefined;
   });
 

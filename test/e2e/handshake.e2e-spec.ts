@@ -53,7 +53,7 @@ async function boot(parts: Partial<TestAppParts> = {}): Promise<TestApp> {
   return test;
 }
 afterEach(async () => {
-  for (const test of running.splice(0)) await test.close();
+  for (const test of running.splice(0)) await test.discard();
 });
 
 /** The headers of a handshake with a credential that is good but for what the test breaks. */
@@ -72,7 +72,7 @@ describe('a handshake that is not one', () => {
   beforeAll(async () => {
     test = await startApp({ gateways: [Gateway], options: { handshake: NO_RATE } });
   });
-  afterAll(() => test.close());
+  afterAll(() => test.discard());
   afterEach(async () => {
     await expectNothingLeft(test);
     expect(Gateway.seen.connected).toEqual([]);
@@ -482,7 +482,7 @@ describe('a client that goes while its token is verified', () => {
     verifier = new HeldVerifier();
     test = await startApp({ gateways: [Gateway], engine: { verifier }, options: { handshake: NO_RATE } });
   });
-  afterAll(() => test.close());
+  afterAll(() => test.discard());
   afterEach(async () => {
     await expectNothingLeft(test);
     expect(Gateway.seen.connected).toEqual([]);

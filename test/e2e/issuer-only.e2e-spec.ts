@@ -63,7 +63,7 @@ describe('an application without gateways and adapter', () => {
     await issuer.listen(0, '127.0.0.1');
   });
   afterAll(async () => {
-    await Promise.all([issuer.close(), sockets.close()]);
+    await Promise.all([issuer.close(), sockets.discard()]);
     await server.stop();
   });
   beforeEach(() => {

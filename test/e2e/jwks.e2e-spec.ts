@@ -76,7 +76,7 @@ describe('tokens of an issuer that publishes its keys', () => {
   });
   afterEach(async () => {
     for (const client of clients.splice(0)) client.destroy();
-    await test.close();
+    await test.discard();
     await idp.stop();
   });
 

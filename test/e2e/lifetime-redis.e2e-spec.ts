@@ -33,7 +33,7 @@ describe('a state of the store that was changed without a word', () => {
     });
   });
   afterAll(async () => {
-    await test.close();
+    await test.discard();
     redis.disconnect();
     await server.stop();
   });

@@ -14,7 +14,7 @@ const clients: RawClient[] = [];
 
 afterEach(async () => {
   for (const client of clients.splice(0)) client.destroy();
-  for (const test of running.splice(0)) await test.close();
+  for (const test of running.splice(0)) await test.discard();
 });
 
 const HEARTBEAT = { pingIntervalMs: 200, pongTimeoutMs: 200 };

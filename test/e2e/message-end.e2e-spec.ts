@@ -16,7 +16,7 @@ const open: TestApp[] = [];
 const clients: RawClient[] = [];
 afterEach(async () => {
   for (const client of clients.splice(0)) client.destroy();
-  for (const test of open.splice(0)) await test.close();
+  for (const test of open.splice(0)) await test.discard();
 });
 
 async function start(gateway: new () => object, options: Partial<WsAuthOptions> = {}): Promise<TestApp> {

@@ -10,7 +10,7 @@ const open: TestApp[] = [];
 const clients: RawClient[] = [];
 afterEach(async () => {
   for (const client of clients.splice(0)) client.destroy();
-  for (const test of open.splice(0)) await test.close();
+  for (const test of open.splice(0)) await test.discard();
 });
 
 /** A gateway whose slow handlers end when the test says so. */

@@ -64,7 +64,7 @@ describe('the Origin of a handshake', () => {
       options: { handshake: NO_RATE, connections: { maxPerUser: 1_000 }, session: { maxPerUser: 1_000 } },
     });
   });
-  afterAll(() => test.close());
+  afterAll(() => test.discard());
 
   /** Sends this Origin, byte for byte, with a token that is good. */
   async function refuse(origin: string | Buffer): Promise<void> {
@@ -304,7 +304,7 @@ describe('a cookie without an Origin', () => {
       expect(test.events.filter(({ event: name }) => name === 'authn_login_success')).toEqual([]);
       expect(await test.sessions.get(session.id)).not.toBeNull();
     } finally {
-      await test.close();
+      await test.discard();
     }
   });
 });
@@ -326,7 +326,7 @@ describe('a module that refuses a missing Origin', () => {
         await (await RawClient.open(test.port, { target, headers: listed })).upgraded();
       }
     } finally {
-      await test.close();
+      await test.discard();
     }
   });
 
@@ -350,7 +350,7 @@ describe('a ticket that was issued for an Origin', () => {
         else await expectRefusal(client, 'unauthorized', { 'www-authenticate': CHALLENGE.invalid });
       }
     } finally {
-      await test.close();
+      await test.discard();
     }
   });
 });
@@ -424,8 +424,8 @@ describe('the list of origins', () => {
       expect(withNull.logger.lines.filter((line) => line.includes('origins lists "null"'))).toHaveLength(1);
       expect(custom.logger.lines.filter((line) => line.includes('origins lists "null"'))).toEqual([]);
     } finally {
-      await custom.close();
-      await withNull.close();
+      await custom.discard();
+      await withNull.discard();
     }
   });
 });

@@ -27,7 +27,7 @@ async function boot(parts: TestAppParts): Promise<TestApp> {
   return test;
 }
 afterEach(async () => {
-  for (const test of running.splice(0)) await test.close();
+  for (const test of running.splice(0)) await test.discard();
 });
 
 /** Sends a message, and expects it back. */
@@ -43,7 +43,7 @@ describe('a public gateway', () => {
   beforeAll(async () => {
     test = await startApp({ gateways: [Public, Guarded], options: { handshake: NO_RATE } });
   });
-  afterAll(() => test.close());
+  afterAll(() => test.discard());
   afterEach(async () => {
     await eventually(() => Public.seen.connected.length === Public.seen.disconnected.length);
     await expectNothingLeft(test);

@@ -46,7 +46,7 @@ describe("a machine with Python's websockets", () => {
       },
     });
   });
-  afterAll(() => test?.close());
+  afterAll(() => test?.discard());
 
   async function run({ path, user, ...rest }: Order): Promise<unknown> {
     const uri = `ws://${user ? `${user}@` : ''}127.0.0.1:${test.port}${path}`;

@@ -32,10 +32,10 @@ export function describeFailoverOfApps(name: string, start: () => Promise<Replic
     let store: ReplicatedStore;
     let a: TestApp;
     let b: TestApp;
-    const started: { close(): Promise<void> }[] = [];
+    const started: { discard(): Promise<void> }[] = [];
     beforeEach(async () => {
       store = await start();
-      started.push({ close: () => store.stop() });
+      started.push({ discard: () => store.stop() });
       const options = {
         redis: store.option,
         secret: randomBytes(48).toString('base64url'),
@@ -55,7 +55,7 @@ export function describeFailoverOfApps(name: string, start: () => Promise<Replic
       [a, b] = [await startNode(), await startNode()];
     });
     afterEach(async () => {
-      for (const each of started.splice(0)) await each.close();
+      for (const each of started.splice(0)) await each.discard();
     });
 
     let count = 0;

@@ -19,7 +19,7 @@ describe('two nodes on one Redis', () => {
   });
   afterAll(() => server.stop());
   afterEach(async () => {
-    await Promise.all(nodes.splice(0).map((node) => node.close()));
+    await Promise.all(nodes.splice(0).map((node) => node.discard()));
   });
 
   async function startNodes(options: object = {}): Promise<[TestApp, TestApp]> {
@@ -201,7 +201,7 @@ describe('a node whose Redis goes away', () => {
     expect(performance.now() - started).toBeLessThan(2_000);
     const again = await startRedis('--port', `${server.port}`);
     await eventually(async () => (await status()) === 101, 20_000);
-    await node.close();
+    await node.discard();
     await again.stop();
   });
 });

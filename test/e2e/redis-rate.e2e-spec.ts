@@ -60,7 +60,7 @@ describe('the connect rate of two nodes on one Redis', () => {
   });
   afterEach(async () => {
     for (const client of clients.splice(0)) client.destroy();
-    await Promise.all(nodes.map((node) => node.close()));
+    await Promise.all(nodes.map((node) => node.discard()));
   });
 
   /** Fifteen handshakes on each node at once: ten more than the burst. */
@@ -111,7 +111,7 @@ describe('the connect rate of two nodes on one Redis', () => {
   });
 
   it('is that of a source, and not of whom it claims to be: a thousand bad credentials block nobody else (TH-09)', async () => {
-    for (const node of nodes) await node.close();
+    for (const node of nodes) await node.discard();
     const proxy = { trusted: ['127.0.0.1'] };
     nodes = await startNodes({ server, redisPrefix }, { proxy });
     const [node] = nodes;
@@ -160,7 +160,7 @@ describe('the connect rate of a node whose Redis is killed in the middle of a bu
     const redisPrefix = `test-${newNodeId()}:`;
     const [node, other] = await startNodes({ server, redisPrefix }, { storeOutage: { expectedNodes: 4 } });
     onTestFinished(async () => {
-      await Promise.all([node!.close(), other!.close()]);
+      await Promise.all([node!.discard(), other!.discard()]);
     });
     const statuses = async (count: number): Promise<number[]> => {
       const found: number[] = [];

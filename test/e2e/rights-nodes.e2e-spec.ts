@@ -67,7 +67,7 @@ describe('rights on two nodes (SE-09)', () => {
   afterAll(() => server.stop());
   afterEach(async () => {
     for (const client of clients.splice(0)) client.destroy();
-    await Promise.all(nodes.splice(0).map((node) => node.close()));
+    await Promise.all(nodes.splice(0).map((node) => node.discard()));
   });
 
   async function startNodes(options: object = {}): Promise<[Node, Node]> {

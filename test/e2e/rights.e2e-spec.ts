@@ -86,7 +86,7 @@ const refused = (code: string, event: string) => ({
 
 afterEach(async () => {
   for (const client of clients.splice(0)) client.destroy();
-  for (const test of open.splice(0)) await test.close();
+  for (const test of open.splice(0)) await test.discard();
 });
 
 describe('rules of handlers', () => {

@@ -79,7 +79,7 @@ const required = (event: string) => ({
 
 afterEach(async () => {
   for (const client of clients.splice(0)) client.destroy();
-  for (const test of open.splice(0)) await test.close();
+  for (const test of open.splice(0)) await test.discard();
 });
 
 describe('step-up', () => {

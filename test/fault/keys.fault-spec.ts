@@ -1,9 +1,9 @@
 import fc from 'fast-check';
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newId } from '../../lib/core/identifiers.js';
-import { CoreNode } from '../support/core-node.js';
-import { startRedis, type RedisServer } from '../support/redis-server.js';
+import type { CoreNode } from '../support/core-node.js';
+import { type NodeOnRedis, startNodeOnRedis } from '../support/node-on-redis.js';
 
 /** What may live for ever: leases, which are pruned, the log, which is bounded, and the number of partitions. */
 const LASTING = /^ws:(?:\{0\}:(?:n|log)|cfg)$/;
@@ -27,19 +27,13 @@ const ODD_IDS = [
 ];
 
 describe('what is left in Redis', () => {
-  let server: RedisServer;
   let admin: Redis;
   let node: CoreNode;
+  let stop: NodeOnRedis['stop'];
   beforeAll(async () => {
-    server = await startRedis();
-    admin = new Redis(server.port, '127.0.0.1');
-    node = await CoreNode.start({ port: server.port });
+    ({ admin, node, stop } = await startNodeOnRedis());
   });
-  afterAll(async () => {
-    await node.stop();
-    admin.disconnect();
-    await server.stop();
-  });
+  afterAll(() => stop());
 
   /** Everything that is stored, as text: names, and values of whatever type. */
   async function readEverything(): Promise<string> {

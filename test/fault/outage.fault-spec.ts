@@ -23,7 +23,7 @@ describe('a node whose Redis fails', () => {
   });
   afterEach(async () => {
     await Promise.all([
-      ...apps.splice(0).map((app) => app.close()),
+      ...apps.splice(0).map((app) => app.discard()),
       ...cores.splice(0).map((core) => core.stop()),
     ]);
     await server.stop();

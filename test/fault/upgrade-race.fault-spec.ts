@@ -39,7 +39,7 @@ describe('a revocation that races a handshake on another node', () => {
     nodes = [await start(), await start()];
   });
   afterAll(async () => {
-    await Promise.all(nodes.map(({ app }) => app.close()));
+    await Promise.all(nodes.map(({ app }) => app.discard()));
     await server.stop();
   });
 

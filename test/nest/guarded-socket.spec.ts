@@ -12,7 +12,7 @@ const clients: RawClient[] = [];
 
 afterEach(async () => {
   for (const client of clients.splice(0)) client.destroy();
-  for (const test of open.splice(0)) await test.close();
+  for (const test of open.splice(0)) await test.discard();
 });
 
 async function start() {

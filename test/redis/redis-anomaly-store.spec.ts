@@ -1,23 +1,17 @@
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { throttleKey } from '../../lib/core/throttle/throttle-store.js';
-import { startRedis, type RedisServer } from '../support/redis-server.js';
-import { CoreNode } from '../support/core-node.js';
+import { type NodeOnRedis, startNodeOnRedis } from '../support/node-on-redis.js';
+import type { CoreNode } from '../support/core-node.js';
 
 describe('RedisAnomalyStore', () => {
-  let server: RedisServer;
   let admin: Redis;
   let node: CoreNode;
+  let stop: NodeOnRedis['stop'];
   beforeAll(async () => {
-    server = await startRedis();
-    admin = new Redis(server.port, '127.0.0.1');
-    node = await CoreNode.start({ port: server.port });
+    ({ admin, node, stop } = await startNodeOnRedis());
   });
-  afterAll(async () => {
-    await node.stop();
-    admin.disconnect();
-    await server.stop();
-  });
+  afterAll(() => stop());
 
   it('TH-09: leaves no key without an end, counted once or often', async () => {
     const { anomalies } = node.stores;

@@ -31,6 +31,7 @@ import { WS_AUTH_ENGINE, WS_AUTH_OPTIONS } from '../../lib/nest/ws-auth.constant
 import type { GuardedSocket } from '../../lib/nest/guarded-socket.js';
 import { type EngineParts, WsAuthEngine } from '../../lib/nest/ws-auth.engine.js';
 import { interpose } from './interpose.js';
+import { RawClient } from './raw-client.js';
 
 export const ORIGIN = 'https://app.example';
 export const ISSUER = 'https://issuer.example';
@@ -89,6 +90,8 @@ export interface TestApp {
   /** Resolves with the first audit event, past or to come, that fits. */
   eventOf(fits: (event: AuditEvent) => boolean): Promise<AuditEvent>;
   close(): Promise<void>;
+  /** Closes it when its test is over: without its raw clients, which would keep it waiting for their answer to a Close. */
+  discard(): Promise<void>;
 }
 
 /** What a test changes of the usual application. */
@@ -148,12 +151,14 @@ export async function startApp(parts: TestAppParts): Promise<TestApp> {
     ? await NestFactory.create(module, parts.http, settings)
     : await NestFactory.create(module, settings);
   const servers = new Set<WebSocketServer>();
+  const ports = new Set<number>();
   const adapter = parts.ownAdapter
     ? withWsAuth(parts.ownAdapter(app), app)
     : new WsAuthAdapter(app, parts.adapter);
   interpose(adapter, 'create', (create) => (port, options) => {
     const server = create(port, options);
     servers.add(server);
+    ports.add(port);
     return server;
   });
   app.useWebSocketAdapter(adapter);
@@ -166,10 +171,12 @@ export async function startApp(parts: TestAppParts): Promise<TestApp> {
     for (const watch of watchers) watch(event);
   });
   await app.listen(parts.port ?? 0, parts.host ?? '127.0.0.1');
+  const { port } = app.getHttpServer().address() as AddressInfo;
+  ports.add(port);
   const jwt = new JwtService({});
   return {
     app,
-    port: (app.getHttpServer().address() as AddressInfo).port,
+    port,
     engine,
     restingDeadlines: engine.wheel.size,
     sessions: app.get(WsSessionService),
@@ -192,6 +199,10 @@ export async function startApp(parts: TestAppParts): Promise<TestApp> {
       });
     },
     close: () => app.close(),
+    discard: () => {
+      RawClient.destroyAll(ports);
+      return app.close();
+    },
   };
 }
 

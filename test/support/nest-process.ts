@@ -1,6 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { RUN_TYPESCRIPT } from './typescript-process.js';
 
 /** What the process tells of itself. */
 export interface Measure {
@@ -29,7 +30,7 @@ export class NestProcess {
   static async start(options: object): Promise<NestProcess> {
     const main = fileURLToPath(new URL('./nest-process-main.ts', import.meta.url));
     const child = fork(main, [JSON.stringify(options)], {
-      execArgv: ['--expose-gc', '--import', new URL('./typescript-loader.mjs', import.meta.url).href],
+      execArgv: ['--expose-gc', ...RUN_TYPESCRIPT],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     const started = new NestProcess(child);

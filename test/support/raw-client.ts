@@ -89,6 +89,9 @@ export function closeBytes(code = 1000, reason = ''): Buffer {
  * Pong), and breaks whatever rule a test asks for.
  */
 export class RawClient {
+  /** Those whose sockets are there yet, half-closed ones included. */
+  static readonly #all = new Set<RawClient>();
+
   readonly socket: Socket;
   /** Everything that was received. */
   received = Buffer.alloc(0);
@@ -110,6 +113,8 @@ export class RawClient {
     socket.on('end', end);
     socket.on('close', end);
     socket.on('error', end);
+    RawClient.#all.add(this);
+    socket.once('close', () => RawClient.#all.delete(this));
   }
 
   /** Connects over loopback. */
@@ -138,6 +143,14 @@ export class RawClient {
     const client = await RawClient.connect(port);
     client.write(handshakeBytes(parts), ...more);
     return client;
+  }
+
+  /** Cuts all that are connected to one of these ports. */
+  static destroyAll(ports: ReadonlySet<number>): void {
+    for (const client of RawClient.#all) {
+      const { remotePort } = client.socket;
+      if (remotePort !== undefined && ports.has(remotePort)) client.destroy();
+    }
   }
 
   /** Writes everything in one go. */

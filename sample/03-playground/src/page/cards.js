@@ -5,25 +5,15 @@ import { Log } from './wire.js';
 /** A way in, as a card. @returns what runs it, and says whether one of its steps led in */
 export function showWay(place, way, number) {
   const card = new Card(way, `Try it: ${way.title}`);
-  place.classList.add('way');
-  place.append(
-    make(
-      'article',
-      { 'aria-labelledby': `${place.id}-title` },
-      make(
-        'header',
-        {},
-        make('span', { class: 'number', 'aria-hidden': 'true', text: String(number).padStart(2, '0') }),
-        make('h3', { id: `${place.id}-title`, text: way.title }),
-        way.isMachine ? make('span', { class: 'tag', text: 'from the server' }) : undefined,
-        card.button,
-        make('code', { class: 'how', text: way.code }),
-      ),
-      card.steps,
-      make('dl', { class: 'facts' }, fact('Where it could leak', way.leak), fact('When to use it', way.use)),
-      card.wire,
-    ),
-  );
+  const header = [
+    make('span', { class: 'number', 'aria-hidden': 'true', text: String(number).padStart(2, '0') }),
+    titleOf(place, way),
+    way.isMachine ? make('span', { class: 'tag', text: 'from the server' }) : undefined,
+    card.button,
+    make('code', { class: 'how', text: way.code }),
+  ];
+  const facts = [fact('Where it could leak', way.leak), fact('When to use it', way.use)];
+  show(place, 'way', header, card.steps, make('dl', { class: 'facts' }, ...facts), card.wire);
   const lacksOpenssl = way.id === 'machine-certificate' && !hasCertificates;
   if (lacksOpenssl) card.refuse('the server found no openssl to make certificates with');
   return {
@@ -41,31 +31,26 @@ export function showWay(place, way, number) {
 /** An attack, as a card. */
 export function showAttack(place, attack) {
   const card = new Card(attack, `Try it: ${attack.title}`);
-  place.classList.add('attack');
-  place.append(
-    make(
-      'article',
-      { 'aria-labelledby': `${place.id}-title` },
-      make(
-        'header',
-        {},
-        make('h3', { id: `${place.id}-title`, text: attack.title }),
-        card.button,
-        make('p', { text: attack.about }),
-      ),
-      card.stage,
-      card.steps,
-      make(
-        'p',
-        { class: 'rule' },
-        ...attack.requirements.map((id) =>
-          make('span', { class: 'tag', title: 'docs/security.md', text: id }),
-        ),
-        make('span', { text: attack.rule }),
-      ),
-      card.wire,
-    ),
+  const requirements = attack.requirements.map((id) =>
+    make('span', { class: 'tag', title: 'docs/security.md', text: id }),
   );
+  const rule = make('p', { class: 'rule' }, ...requirements, make('span', { text: attack.rule }));
+  const header = [titleOf(place, attack), card.button, make('p', { text: attack.about })];
+  show(place, 'attack', header, card.stage, card.steps, rule, card.wire);
+}
+
+/** Puts a card in its place. */
+function show(place, kind, header, ...body) {
+  place.classList.add(kind);
+  place.append(
+    make('article', { 'aria-labelledby': titleId(place) }, make('header', {}, ...header), ...body),
+  );
+}
+
+const titleId = (place) => `${place.id}-title`;
+
+function titleOf(place, { title }) {
+  return make('h3', { id: titleId(place), text: title });
 }
 
 function fact(term, text) {
