@@ -1,29 +1,54 @@
-// Measures this library beside bare ws and stock Nest, in one run and slice by slice: `npm run bench -- --help`.
+// Measures this library beside its peers, in one run and slice by slice: `npm run bench -- --help`.
+import { goalsOf, goalsTable } from './harness/goals.mjs';
 import { environment, keep } from './harness/results.mjs';
-import { measureEcho, reportEcho } from './measures/echo.mjs';
-import { measureMemory, reportMemory } from './measures/idle-memory.mjs';
+import { writeDocs } from './harness/write-docs.mjs';
+import { MEASURES } from './measures.mjs';
 import { readSettings, USAGE } from './settings.mjs';
 
-const settings = readSettings(process.argv.slice(2));
-if (!settings) {
-  console.log(USAGE);
-  process.exit(1);
-}
 const log = (text) => console.error(text);
+const report = [];
+const tell = (text) => {
+  report.push(text);
+  console.log(text);
+};
+
+const settings = settingsOrExit();
+const measures = MEASURES.filter(({ name }) => settings.measures.includes(name));
 const result = { environment: environment(), settings };
-const { node, cpu, cores, isPinned, loadBefore } = result.environment;
-console.log(
-  `Node ${node}, ${cores} × ${cpu}, servers and load ${isPinned ? 'on a core each' : 'not pinned'}, ` +
-    `load average before ${loadBefore.toFixed(2)}. Median (min–max); ratios within a round.`,
-);
-if (settings.measures.includes('echo')) {
-  result.echo = await measureEcho(settings, log);
-  console.log(`\n## Echo, ${settings.connections} connections\n`);
-  console.log(reportEcho(result.echo, settings.variants));
+tell(`${describe(result.environment)} Mode ${settings.mode}. Median (min–max); ratios within a round.`);
+for (const measure of measures) {
+  const begin = performance.now();
+  result[measure.name] = await measure.measure(settings, log);
+  tell(`\n## ${measure.title(settings)}\n`);
+  tell(measure.report(result[measure.name], settings));
+  log(`${measure.name} took ${((performance.now() - begin) / 1_000).toFixed(0)} s`);
 }
-if (settings.measures.includes('memory')) {
-  result.memory = await measureMemory(settings, log);
-  console.log('\n## Memory of an idle connection, at 1,000\n');
-  console.log(reportMemory(result.memory));
+result.goals = goalsOf(measures, result);
+if (result.goals.length > 0) {
+  tell('\n## Goals\n');
+  tell(goalsTable(result.goals));
 }
-log(`kept in ${keep('bench', result)}`);
+log(`kept in ${keep('bench', result, report.join('\n'))}`);
+if (settings.isWritten) {
+  const { written, problems } = await writeDocs([result]);
+  for (const file of written) log(`wrote ${file}`);
+  for (const problem of problems) log(problem);
+  if (problems.length > 0) process.exitCode = 1;
+}
+
+function settingsOrExit() {
+  try {
+    const read = readSettings(process.argv.slice(2));
+    if (read) return read;
+    console.log(USAGE);
+    process.exit(0);
+  } catch (error) {
+    console.error(`${error.message}\n\n${USAGE}`);
+    process.exit(1);
+  }
+}
+
+function describe({ node, cpu, cores, isPinned, loadBefore }) {
+  const places = isPinned ? 'on a core each' : 'not pinned';
+  return `Node ${node}, ${cores} × ${cpu}, servers and load ${places}, load average before ${loadBefore.toFixed(2)}.`;
+}

@@ -5,6 +5,8 @@ import { fileURLToPath } from 'node:url';
 
 const SERVER_CORE = 0;
 const LOAD_CORE = 1;
+/** The one that Debian's packages are for: python3-websockets is among them. */
+const PYTHON = '/usr/bin/python3';
 const CAN_PIN = availableParallelism() > 1 && spawnSync('taskset', ['--version']).status === 0;
 
 /** True when servers and load have a core each, so that they do not push one another about. */
@@ -63,17 +65,27 @@ export async function startServer({ file, env = {}, preload }, settings = {}) {
 }
 
 export function startGenerator() {
-  return new Child(start('../load/generator.mjs', LOAD_CORE, {}, []));
+  return startLoad('generator.mjs');
+}
+
+/** Starts a process that makes load of another kind. */
+export function startLoad(file) {
+  return new Child(start(`../load/${file}`, LOAD_CORE, {}, []));
+}
+
+/** The command that runs another on the core of the load. */
+export function besideLoad(command) {
+  return [...pinTo(LOAD_CORE), ...command];
+}
+
+function pinTo(core) {
+  return CAN_PIN ? ['taskset', '-c', String(core)] : [];
 }
 
 /** What a server logs goes nowhere, but it does log: that is a part of its work. */
 function start(file, core, env, execArgv) {
-  const command = [
-    ...(CAN_PIN ? ['taskset', '-c', String(core)] : []),
-    process.execPath,
-    ...execArgv,
-    fileURLToPath(new URL(file, import.meta.url)),
-  ];
+  const program = file.endsWith('.py') ? [PYTHON] : [process.execPath, ...execArgv];
+  const command = [...pinTo(core), ...program, fileURLToPath(new URL(file, import.meta.url))];
   return spawn(command[0], command.slice(1), {
     env: { ...process.env, NO_COLOR: '1', ...env },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],

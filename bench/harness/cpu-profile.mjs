@@ -21,7 +21,7 @@ export function summarizeProfile(file, count = 25) {
   let busy = 0;
   for (const { id, callFrame } of nodes) {
     const self = selfOf.get(id) ?? 0;
-    if (self === 0 || callFrame.functionName === '(idle)') continue;
+    if (self === 0 || callFrame.functionName === '(idle)' || isProfiler(callFrame)) continue;
     busy += self;
     const name = nameOf(callFrame);
     byFunction.set(name, (byFunction.get(name) ?? 0) + self);
@@ -31,6 +31,11 @@ export function summarizeProfile(file, count = 25) {
   const shares = (times) =>
     [...times].sort((a, b) => b[1] - a[1]).map(([name, self]) => ({ name, share: self / busy }));
   return { busyMs: busy / 1_000, owners: shares(byOwner), functions: shares(byFunction).slice(0, count) };
+}
+
+/** What it costs to begin and end a profile. */
+function isProfiler({ functionName, url }) {
+  return url === '' && functionName === 'dispatch';
 }
 
 function nameOf({ functionName, url, lineNumber }) {

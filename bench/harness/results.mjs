@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
@@ -8,38 +8,58 @@ import { isPinned } from './child.mjs';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 export const RESULTS = join(ROOT, 'bench', 'results');
 
+/** The packages whose versions matter. */
+const COMPARED = [
+  'ws',
+  '@nestjs/core',
+  '@nestjs/platform-ws',
+  '@nestjs/throttler',
+  'socket.io',
+  'graphql-ws',
+  'rate-limiter-flexible',
+  'ioredis',
+];
+
+/** What is no package, and how it says which version it is. */
+const PROGRAMS = {
+  Redis: ['redis-server', ['--version'], /v=([\d.]+)/],
+  'Python websockets': [
+    '/usr/bin/python3',
+    ['-c', 'import websockets.version as v; print(v.version)'],
+    /([\d.]+)/,
+  ],
+};
+
 /** Where and with what the figures were taken. */
 export function environment() {
   const versionOf = (name) =>
     JSON.parse(readFileSync(join(ROOT, 'node_modules', name, 'package.json'), 'utf8')).version;
   return {
     date: new Date().toISOString(),
-    commit: commit(),
+    commit: ask('git', ['describe', '--always', '--dirty'], /(\S+)/),
     node: process.version,
     cpu: cpus()[0]?.model,
     cores: availableParallelism(),
     isPinned,
     loadBefore: loadavg()[0],
-    versions: Object.fromEntries(['ws', '@nestjs/core', '@nestjs/platform-ws'].map((n) => [n, versionOf(n)])),
+    versions: {
+      ...Object.fromEntries(COMPARED.map((name) => [name, versionOf(name)])),
+      ...Object.fromEntries(Object.entries(PROGRAMS).map(([name, asking]) => [name, ask(...asking)])),
+    },
   };
 }
 
-/** Keeps the figures for comparison. @returns the file */
-export function keep(name, result) {
+/** Keeps the figures for comparison, and the report beside them. @returns the file of the figures */
+export function keep(name, result, markdown) {
   mkdirSync(RESULTS, { recursive: true });
-  const file = join(RESULTS, `${name}-${result.environment.date.replaceAll(/[:.]/g, '-')}.json`);
-  writeFileSync(file, `${JSON.stringify(result, null, 2)}\n`);
-  return file;
+  const path = join(RESULTS, `${name}-${result.environment.date.replaceAll(/[:.]/g, '-')}`);
+  writeFileSync(`${path}.json`, `${JSON.stringify(result, null, 2)}\n`);
+  if (markdown !== undefined) writeFileSync(`${path}.md`, `${markdown.trim()}\n`);
+  return `${path}.json`;
 }
 
-function commit() {
-  try {
-    return execFileSync('git', ['describe', '--always', '--dirty'], {
-      cwd: ROOT,
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-    }).trim();
-  } catch {
-    return 'unknown';
-  }
+/** What a program prints of itself, or "unknown". */
+function ask(program, args, pattern) {
+  const { stdout } = spawnSync(program, args, { cwd: ROOT, encoding: 'utf8' });
+  return pattern.exec(stdout ?? '')?.[1] ?? 'unknown';
 }

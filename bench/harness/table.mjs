@@ -15,3 +15,8 @@ export function spread({ median, min, max }, digits = 2) {
 function figure(value, digits) {
   return value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
+
+/** A whole number, with commas. */
+export function count(number) {
+  return number.toLocaleString('en-US');
+}

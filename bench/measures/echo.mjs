@@ -1,113 +1,153 @@
-import { join } from 'node:path';
-import { randomBytes } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
-import { startGenerator, startServer } from '../harness/child.mjs';
-import { summarizeProfile } from '../harness/cpu-profile.mjs';
-import { RESULTS } from '../harness/results.mjs';
+import { DATA, eventOf, Fleet } from '../harness/fleet.mjs';
+import { atLeast } from '../harness/goals.mjs';
+import { profileServers } from '../harness/profile.mjs';
+import { inRounds, serverCost } from '../harness/rounds.mjs';
 import { summarize } from '../harness/statistics.mjs';
 import { spread, table } from '../harness/table.mjs';
+import { chooseVariants } from '../variants.mjs';
 
-const SECRET = randomBytes(48).toString('base64url');
-const DATA = { id: 12_345, text: 'hello, world' };
+const SIZES = {
+  smoke: { processes: 1, slices: 1, sliceMs: 100, warmUpMs: 100 },
+  quick: { processes: 1, slices: 4, sliceMs: 350, warmUpMs: 600 },
+  full: { processes: 3, slices: 3, sliceMs: 500, warmUpMs: 800 },
+};
+
+/** Measured everywhere. */
+const CORE = ['bare ws', 'stock Nest', 'guarded', 'guarded + Nest guard'];
+/** Where replies of one tick can go together, and where they cannot. */
+const PEERS = ['stock Nest + trivial guard', 'Socket.IO', 'Python websockets'];
+/** What is done for each message costs the same with one in flight: in full mode alone. */
+const PER_MESSAGE = [
+  'stock Nest + JWT guard',
+  'stock Nest + throttler',
+  'graphql-ws',
+  'guarded + WsThrottle',
+];
+/** In full mode alone. */
+const MORE = [
+  'stock Nest + JWT guard (KeyObject)',
+  'public',
+  'guarded + Nest pipe',
+  'guarded + Nest interceptor',
+];
 
 /** Messages that are echoed in a second, slice by slice and variant by variant, so that all of them have the same weather. */
-export async function measureEcho(settings, log) {
-  const cells = [];
-  for (const handlers of settings.handlers) {
-    for (const window of settings.windows) {
-      const slices = new Map(settings.variants.map(({ name }) => [name, []]));
-      for (let run = 0; run < settings.processes; run += 1) {
-        log(`echo: ${handlers} handlers, window ${window}, processes ${run + 1} of ${settings.processes}`);
-        await measureProcesses({ ...settings, handlerCount: handlers, window }, slices);
+export const echo = {
+  name: 'echo',
+  title: ({ connections }) => `Echo, ${connections} connections`,
+  measure,
+  report,
+  goals,
+};
+
+async function measure(settings, log) {
+  const sizes = settings.sizes?.echo ?? SIZES[settings.mode];
+  const cells = cellsOf(settings);
+  for (let run = 0; run < sizes.processes; run += 1) {
+    const fleet = await startFleet(cells, settings, log);
+    try {
+      for (const window of settings.windows) {
+        log(`echo: window ${window}, processes ${run + 1} of ${sizes.processes}`);
+        const measured = cells.filter((cell) => cell.window === window);
+        await measureWindow(fleet, measured, { ...settings, ...sizes, window, run });
       }
-      cells.push({ handlers, window, slices: Object.fromEntries(slices) });
+    } finally {
+      await fleet.stop();
     }
   }
-  return cells;
+  return cells.map(({ handlers, window, slices }) => ({ handlers, window, slices }));
 }
 
-async function measureProcesses(settings, slices) {
-  const { variants, connections, window, handlerCount } = settings;
-  const generator = startGenerator();
-  const servers = [];
-  try {
-    const message = { event: `event${String(handlerCount >> 1).padStart(3, '0')}`, data: DATA };
-    const load = { message: JSON.stringify(message), reply: JSON.stringify(message), window };
+/** Which variants are measured with how many handlers and messages in flight. */
+function cellsOf(settings) {
+  const { handlers, windows, mode } = settings;
+  const isFull = mode === 'full';
+  const widest = Math.max(...windows);
+  const fewest = Math.min(...handlers);
+  return handlers.flatMap((count) =>
+    windows
+      .filter((window) => isFull || count === fewest || window === widest)
+      .map((window) => {
+        const names = [...CORE];
+        if (count === fewest) names.push(...PEERS);
+        if (count === fewest && (isFull || window === widest)) names.push(...PER_MESSAGE);
+        if (count === fewest && isFull && window === widest) names.push(...MORE);
+        const variants = chooseVariants(names, settings);
+        const slices = Object.fromEntries(variants.map(({ name }) => [name, []]));
+        return { handlers: count, window, variants, slices };
+      }),
+  );
+}
+
+/** One process for each variant and number of handlers, so that those numbers are compared within a round, too. */
+async function startFleet(cells, { connections }, log) {
+  const members = new Map();
+  for (const { handlers, variants } of cells) {
     for (const variant of variants) {
-      const env = { BENCH_HANDLERS: String(handlerCount), BENCH_JWT_SECRET: SECRET };
-      const { child, port } = await startServer(variant, env);
-      servers.push({ name: variant.name, child });
-      await generator.ask('connect', { server: variant.name, port, count: connections, secret: SECRET });
-      await generator.ask('verify', { server: variant.name, ...load });
+      const env = { ...variant.env, BENCH_HANDLERS: String(handlers) };
+      const name = memberName(variant.name, handlers);
+      members.set(name, { ...variant, name, env, handlers });
     }
-    const slice = async ({ name, child }, durationMs) => {
-      const before = await child.ask('usage');
-      const echoed = await generator.ask('echo', { server: name, ...load, durationMs });
-      const { cpu, gcMs, busyMs } = await child.ask('usage');
-      const cpuMs = (cpu.user + cpu.system - before.cpu.user - before.cpu.system) / 1_000;
-      return {
-        perSecond: echoed.perSecond,
-        cpuMicros: (cpuMs * 1_000) / echoed.messages,
-        // Both by the clock on the wall: a collection is pushed aside by other processes as everything is.
-        gcShare: (gcMs - before.gcMs) / (busyMs - before.busyMs),
-        generatorLoad: echoed.load,
-      };
-    };
-    for (const server of servers) await slice(server, settings.warmUpMs);
-    for (let round = 0; round < settings.slices; round += 1) {
-      const turned = servers.map((_, index) => servers[(index + round) % servers.length]);
-      for (const server of turned) slices.get(server.name).push(await slice(server, settings.sliceMs));
-    }
-    if (settings.isProfiled) await profile(servers, slice, settings);
-  } finally {
-    await generator.stop();
-    await Promise.all(servers.map(({ child }) => child.stop()));
   }
+  log(`echo: ${members.size} servers start`);
+  const fleet = await Fleet.start([...members.values()]);
+  try {
+    for (const member of fleet.members) {
+      await fleet.connect(member, connections);
+      await fleet.prove(member, eventOf(member.variant.handlers));
+    }
+  } catch (error) {
+    await fleet.stop();
+    throw error;
+  }
+  return fleet;
 }
 
-/** After the slices, because a profiler costs time itself. */
-async function profile(servers, slice, { handlerCount, window, sliceMs }) {
-  mkdirSync(RESULTS, { recursive: true });
-  for (const server of servers) {
-    const file = join(RESULTS, `${server.name.replaceAll(' ', '-')}-h${handlerCount}-w${window}.cpuprofile`);
-    await server.child.ask('startProfile');
-    await slice(server, sliceMs * 3);
-    await server.child.ask('stopProfile', { file });
-    const { owners, functions } = summarizeProfile(file);
-    const rows = (entries) => entries.map(({ name, share }) => [name, `${(share * 100).toFixed(1)} %`]);
-    console.log(`\n### Where ${server.name} spends its time (${handlerCount} handlers, window ${window})\n`);
-    console.log(table(['whose', 'self time'], rows(owners)));
-    console.log(`\n${table(['function', 'self time'], rows(functions))}`);
-  }
+function memberName(name, handlers) {
+  return `${name}, ${handlers} ${handlers === 1 ? 'handler' : 'handlers'}`;
+}
+
+async function measureWindow({ members, generator }, cells, settings) {
+  const { window, run, slices, sliceMs, warmUpMs, isProfiled } = settings;
+  const names = new Set(
+    cells.flatMap(({ handlers, variants }) => variants.map(({ name }) => memberName(name, handlers))),
+  );
+  const measured = members.filter(({ name }) => names.has(name));
+  const slice = async ({ name, child, variant }, durationMs) => {
+    const load = { server: name, event: eventOf(variant.handlers), data: DATA, window, durationMs };
+    const { done, cpuMs, gcShare } = await serverCost(child, () => generator.ask('echo', load));
+    return {
+      process: run,
+      perSecond: done.perSecond,
+      cpuMicros: (cpuMs * 1_000) / done.messages,
+      gcShare,
+      generatorLoad: done.load,
+    };
+  };
+  for (const member of measured) await slice(member, warmUpMs);
+  const taken = await inRounds(measured, slices, (member) => slice(member, sliceMs));
+  for (const cell of cells)
+    for (const { name } of cell.variants) cell.slices[name].push(...taken[memberName(name, cell.handlers)]);
+  if (isProfiled) await profileServers(measured, `window ${window}`, (member) => slice(member, sliceMs * 3));
 }
 
 /** The figures and their ratios. A ratio is taken within a round, and the median of those is told. */
-export function reportEcho(cells, variants) {
-  const names = variants.map(({ name }) => name);
-  const rows = cells.flatMap(({ handlers, window, slices }) =>
-    names.map((name) => {
-      const column = (key) => slices[name].map((slice) => slice[key]);
-      const ratioTo = (other) =>
-        name === other || !slices[other]
-          ? '–'
-          : spread(summarize(slices[name].map(({ perSecond }, i) => perSecond / slices[other][i].perSecond)));
-      const cpuOf = (other) => slices[other].map(({ cpuMicros }) => cpuMicros);
-      const cpuRatioTo = (other) =>
-        name === other || !slices[other]
-          ? '–'
-          : spread(summarize(cpuOf(name).map((cpuMicros, i) => cpuMicros / cpuOf(other)[i])));
+function report(cells) {
+  const rows = cells.flatMap((cell) =>
+    Object.entries(cell.slices).map(([name, slices]) => {
+      const column = (key) => summarize(slices.map((slice) => slice[key]));
       return [
-        handlers,
-        window,
+        cell.handlers,
+        cell.window,
         name,
-        spread(summarize(column('perSecond')), 0),
-        ratioTo('bare ws'),
-        ratioTo('stock Nest'),
-        spread(summarize(column('cpuMicros')), 1),
-        cpuRatioTo('bare ws'),
-        cpuRatioTo('stock Nest'),
-        `${(summarize(column('gcShare')).median * 100).toFixed(0)} %`,
-        `${(summarize(column('generatorLoad')).median * 100).toFixed(0)} %`,
+        spread(column('perSecond'), 0),
+        ratioText(cell, name, 'bare ws', 'perSecond'),
+        ratioText(cell, name, 'stock Nest', 'perSecond'),
+        spread(column('cpuMicros'), 1),
+        ratioText(cell, name, 'bare ws', 'cpuMicros'),
+        ratioText(cell, name, 'stock Nest', 'cpuMicros'),
+        spread(scaled(column('gcShare'), 100), 0),
+        `${(column('generatorLoad').median * 100).toFixed(0)} %`,
       ];
     }),
   );
@@ -122,9 +162,52 @@ export function reportEcho(cells, variants) {
       'server CPU, µs/message',
       'CPU / bare ws',
       'CPU / stock Nest',
-      'GC of busy time',
+      'GC, % of busy time',
       'generator busy',
     ],
     rows,
   );
+}
+
+function scaled({ median, min, max }, factor) {
+  return { median: median * factor, min: min * factor, max: max * factor };
+}
+
+function ratioText(cell, name, other, key) {
+  if (name === other || !cell.slices[other]) return '–';
+  return spread(summarize(ratios(cell, name, cell, other, key)));
+}
+
+/** Round by round, also between two numbers of handlers: their slices were taken in the same rounds. */
+function ratios(cell, name, otherCell, other, key = 'perSecond') {
+  const theirs = otherCell.slices[other];
+  return cell.slices[name].map((slice, round) => slice[key] / theirs[round][key]);
+}
+
+/** Each goal: whose echo, over whose, with how many in flight, and how many times as much. */
+const GOALS = [
+  ['guarded + Nest guard', 'stock Nest', 8, 1.8],
+  ['guarded', 'stock Nest', 8, 2.4],
+  ['guarded + Nest guard', 'stock Nest', 1, 1.3],
+  ['guarded', 'stock Nest', 1, 1.3],
+  ['guarded + Nest guard', 'bare ws', 8, 1.2],
+  ['guarded', 'bare ws', 8, 1.2],
+  ['guarded + WsThrottle', 'stock Nest + throttler', 8, 15],
+];
+const HANDLERS_GOAL = 0.97;
+
+function goals(cells) {
+  const few = cells.filter(({ handlers }) => handlers === 1);
+  const rows = GOALS.flatMap(([name, other, window, bound]) => {
+    const cell = few.find((one) => one.window === window);
+    if (!cell?.slices[name] || !cell.slices[other]) return [];
+    return [atLeast(`echo, ${name} / ${other}, window ${window}`, ratios(cell, name, cell, other), bound)];
+  });
+  for (const cell of cells.filter(({ handlers }) => handlers === 100)) {
+    const one = few.find(({ window }) => window === cell.window);
+    if (!one?.slices.guarded || !cell.slices.guarded) continue;
+    const values = ratios(cell, 'guarded', one, 'guarded');
+    rows.push(atLeast(`echo, guarded, 100 handlers / 1, window ${cell.window}`, values, HANDLERS_GOAL));
+  }
+  return rows;
 }

@@ -1,9 +1,9 @@
-// The floor: ws alone, with the envelope of Nest.
+// The floor: ws alone, with the envelope of Nest. BENCH_KEEP=request: it keeps the request of each connection, as many do.
 import { WebSocketServer } from 'ws';
-import { echoEvents } from './echo-events.mjs';
+import { echoTo } from './echo-on-ws.mjs';
 import { serve } from './serve.mjs';
 
-const handlers = new Map(echoEvents().map((event) => [event, (data) => ({ event, data })]));
+const keepsRequest = process.env.BENCH_KEEP === 'request';
 const server = new WebSocketServer({
   host: '127.0.0.1',
   port: 0,
@@ -11,12 +11,8 @@ const server = new WebSocketServer({
   perMessageDeflate: false,
   backlog: 4_096,
 });
-server.on('connection', (client) => {
-  client.on('error', () => {});
-  client.on('message', (frame) => {
-    const { event, data } = JSON.parse(frame);
-    const handle = handlers.get(event);
-    if (handle) client.send(JSON.stringify(handle(data)));
-  });
+server.on('connection', (client, request) => {
+  if (keepsRequest) client.request = request;
+  echoTo(client);
 });
 server.on('listening', () => serve(server.address().port));

@@ -14,6 +14,7 @@ const ANSWERS = {
     const { heapUsed, rss, external } = process.memoryUsage();
     return { heapUsed, rss, external };
   },
+  collect: () => globalThis.gc(),
   snapshot: ({ file }) => void writeHeapSnapshot(file),
   timers: () => ({
     referenced: process.getActiveResourcesInfo().filter((resource) => resource === 'Timeout').length,
@@ -34,13 +35,22 @@ const ANSWERS = {
   },
 };
 
-/** Tells the parent where the server listens, and answers its questions until it lets go. */
-export function serve(port) {
+/**
+ * Tells the parent where the server listens, and answers its questions until it lets go.
+ *
+ * @param answers what this server can be asked besides
+ */
+export function serve(port, answers = {}) {
+  const all = { ...ANSWERS, ...answers };
   new PerformanceObserver((list) => {
     for (const { duration } of list.getEntries()) gcMs += duration;
   }).observe({ entryTypes: ['gc'] });
   process.on('message', async ({ id, ask, ...details }) => {
-    process.send({ id, answer: (await ANSWERS[ask](details)) ?? null });
+    try {
+      process.send({ id, answer: (await all[ask](details)) ?? null });
+    } catch (error) {
+      process.send({ id, error: error.message });
+    }
   });
   process.on('disconnect', () => process.exit());
   process.send({ port });

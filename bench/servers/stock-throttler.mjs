@@ -1,0 +1,43 @@
+import { UseGuards } from '@nestjs/common';
+import { ThrottlerGuard, ThrottlerModule } from '@nestjs/throttler';
+import { makeEchoGateway } from './echo-gateway.mjs';
+
+const UNREACHED = 1_000_000_000;
+const TTL_MS = 60_000;
+
+/** A guard as "Websockets" in the README of @nestjs/throttler has it, for ws. */
+class WsThrottlerGuard extends ThrottlerGuard {
+  async handleRequest({ context, limit, ttl, throttler, blockDuration, generateKey }) {
+    const client = context.switchToWs().getClient();
+    const tracker = client._socket.remoteAddress;
+    const key = generateKey(context, tracker, throttler.name);
+    const { totalHits, timeToExpire, isBlocked, timeToBlockExpire } = await this.storageService.increment(
+      key,
+      ttl,
+      limit,
+      blockDuration,
+      throttler.name,
+    );
+    if (isBlocked) {
+      await this.throwThrottlingException(context, {
+        limit,
+        ttl,
+        key,
+        tracker,
+        totalHits,
+        timeToExpire,
+        isBlocked,
+        timeToBlockExpire,
+      });
+    }
+    return true;
+  }
+}
+
+/** A module with that guard on its gateway, and a limit that is not reached. */
+export function throttlerModule() {
+  return {
+    imports: [ThrottlerModule.forRoot({ throttlers: [{ ttl: TTL_MS, limit: UNREACHED }] })],
+    providers: [makeEchoGateway(UseGuards(WsThrottlerGuard)), WsThrottlerGuard],
+  };
+}
