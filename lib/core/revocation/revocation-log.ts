@@ -126,8 +126,11 @@ export interface RevocationLog {
 
 /** Compares the places of two entries of one partition: `<milliseconds>-<sequence>`, as in a Redis stream. */
 export function isLaterEntry(id: string, than: string): boolean {
-  const [time = '0', sequence = '0'] = id.split('-');
-  const [otherTime = '0', otherSequence = '0'] = than.split('-');
-  if (time !== otherTime) return Number(time) > Number(otherTime);
-  return Number(sequence) > Number(otherSequence);
+  const dash = id.indexOf('-');
+  const otherDash = than.indexOf('-');
+  // Numbers without leading zeros: the longer one is the greater one, and those of one length compare as texts.
+  if (dash !== otherDash) return dash > otherDash;
+  const isSameTime = id.startsWith(than.slice(0, otherDash + 1));
+  if (isSameTime && id.length !== than.length) return id.length > than.length;
+  return id > than;
 }

@@ -74,6 +74,7 @@ export class ConnectionService implements WatchOwner<Connection> {
       extendedByMessages: options.extendedByMessages,
       owner: {
         end: (connection, ending) => this.end(connection, ending),
+        endAll: (connections, ending) => this.endAll(connections, ending),
         rightsApplied: (connection, before) => this.#noteRights(connection, before),
         authenticated: (connection) => this.#observer?.authenticated(connection),
       },
@@ -87,24 +88,25 @@ export class ConnectionService implements WatchOwner<Connection> {
 
   /** The connections of this node that have not been told to end. */
   local(): Connection[] {
-    return this.#table.all();
+    return this.#table.all().filter(isOpen);
   }
 
-  /** How many there are. */
+  /** How many there are, with those whose end is still to be told. */
   get size(): number {
     return this.#table.size;
   }
 
   get(id: string): Connection | undefined {
-    return this.#table.get(id);
+    const connection = this.#table.get(id);
+    return connection?.isOpen ? connection : undefined;
   }
 
   ofUser(userHash: string): Connection[] {
-    return this.#table.ofUser(userHash);
+    return this.#table.ofUser(userHash).filter(isOpen);
   }
 
   ofSession(sessionId: string): Connection[] {
-    return this.#table.ofSession(sessionId);
+    return this.#table.ofSession(sessionId).filter(isOpen);
   }
 
   /**
@@ -175,24 +177,40 @@ export class ConnectionService implements WatchOwner<Connection> {
     return true;
   }
 
-  /** Ends a connection: the fence at once, the Close frame with the next turns. @returns false when it was ending already */
+  /**
+   * Ends a connection: the fence at once; what follows from it, the Close frame among it, at once or, where many end
+   * together, with the next turns. @returns false when it was ending already
+   */
   end(connection: Connection, ending: Ending): boolean {
     if (!connection.fence(ending)) return false;
+    const isTold = connection !== this.#opening;
+    this.#closer.enqueue(() => this.#finishEnd(connection, ending, isTold));
+    return true;
+  }
+
+  /** Ends all of these. Fence first: what follows costs a hundred times as much, and would keep the last one open meanwhile. */
+  endAll(connections: readonly Connection[], ending: Ending): void {
+    const fenced = connections.filter((connection) => connection.fence(ending));
+    for (const connection of fenced) this.#closer.enqueue(() => this.#finishEnd(connection, ending, true));
+  }
+
+  #finishEnd(connection: Connection, ending: Ending, isTold: boolean): void {
     this.#forget(connection);
     const code = closeCodeIn(this.#options.closeCodes, ending.close.code);
     const { correlationId } = connection.handshake;
     const reason = closeReason(ending.close.word, { retryAfterMs: ending.retryAfterMs, correlationId });
-    this.#closer.enqueue(() => this.#attempt(() => connection.writeClose(code, reason)));
-    if (connection !== this.#opening) this.#audit(connection, ending.reason, code);
-    return true;
+    this.#attempt(() => connection.writeClose(code, reason));
+    if (isTold) this.#audit(connection, ending.reason, code);
   }
 
   /** Cuts a connection whose peer would not read a Close. @returns false when it was ending already */
   cut(connection: Connection, reason: string): boolean {
     if (!connection.fence({ close: NO_CLOSE, reason })) return false;
-    this.#forget(connection);
-    this.#closer.enqueue(() => this.#attempt(() => connection.terminate()));
-    this.#audit(connection, reason, NO_CLOSE.code);
+    this.#closer.enqueue(() => {
+      this.#forget(connection);
+      this.#attempt(() => connection.terminate());
+      this.#audit(connection, reason, NO_CLOSE.code);
+    });
     return true;
   }
 
@@ -215,14 +233,14 @@ export class ConnectionService implements WatchOwner<Connection> {
     return this.#follower.apply(entry);
   }
 
-  /** Writes every Close frame that is still waiting for its turn. */
+  /** Does what is still waiting for its turn. */
   flushCloses(): void {
     this.#closer.flush();
   }
 
   /** The store has lost what it knew, or some of it: registers what lives here anew, and asks about all of it. */
   async #recheck(): Promise<void> {
-    const connections = this.#table.all();
+    const connections = this.local();
     const { stores } = this.#options;
     // Entries of another log may have earlier names than those that a connection has seen.
     for (const connection of connections) connection.seenUpTo = '0-0';
@@ -303,7 +321,7 @@ export class ConnectionService implements WatchOwner<Connection> {
   }
 
   #applyVerdict(sessionId: string, remainingMs: number | null): void {
-    for (const connection of this.#table.ofSession(sessionId)) {
+    for (const connection of this.ofSession(sessionId)) {
       if (remainingMs === null) this.end(connection, EXPIRED);
       else this.#extend(connection, remainingMs);
     }
@@ -339,4 +357,8 @@ export class ConnectionService implements WatchOwner<Connection> {
       closeCode,
     });
   }
+}
+
+function isOpen(connection: Connection): boolean {
+  return connection.isOpen;
 }

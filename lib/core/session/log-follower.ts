@@ -17,6 +17,8 @@ const OVERRUN_RETRY_MS = 10_000;
 /** Who is told of what an entry has done. */
 export interface LogFollowerOwner {
   end(connection: Connection, ending: Ending): boolean;
+  /** Ends all of these: each is fenced before anything else is done about any. */
+  endAll(connections: readonly Connection[], ending: Ending): void;
   /** Its session has other rights; whether the connection has, too, is to be looked at. */
   rightsApplied(connection: Connection, before: Principal): void;
   /** Its user has authenticated again. */
@@ -52,10 +54,13 @@ export class LogFollower {
   /** Applies an entry. @returns how many connections it ended or changed */
   apply(entry: RevocationEntry): number {
     this.#recent.add(entry);
+    const isUnseen = this.#unseenTest(entry);
     const concerned = this.#candidatesFor(entry).filter(
-      (connection) => this.#isUnseen(entry, connection) && entryConcerns(entry, connection),
+      (connection) => connection.isOpen && isUnseen(connection) && entryConcerns(entry, connection),
     );
-    for (const connection of concerned) this.#applyTo(connection, entry);
+    const ending = endingBy(entry);
+    if (ending) this.#owner.endAll(concerned, ending);
+    else for (const connection of concerned) this.#applyTo(connection, entry);
     return concerned.length;
   }
 
@@ -95,9 +100,18 @@ export class LogFollower {
    * True when the admission was decided without this entry. Ids of two partitions have no order: of an entry of another
    * partition nobody can tell, so it counts as unseen. But one for everyone stands in the connection's own partition too.
    */
-  #isUnseen(entry: RevocationEntry, connection: Connection): boolean {
-    if (entry.partition !== this.#partitionOf(connection)) return entry.order.kind !== 'everyone';
-    return isLaterEntry(entry.id, connection.seenUpTo);
+  #unseenTest(entry: RevocationEntry): (connection: Connection) => boolean {
+    // Many connections were decided between the same two entries.
+    let seenUpTo: string | undefined;
+    let isLater = true;
+    return (connection) => {
+      if (entry.partition !== this.#partitionOf(connection)) return entry.order.kind !== 'everyone';
+      if (connection.seenUpTo !== seenUpTo) {
+        seenUpTo = connection.seenUpTo;
+        isLater = isLaterEntry(entry.id, seenUpTo);
+      }
+      return isLater;
+    };
   }
 
   #partitionOf({ grant }: Connection): string {
@@ -144,7 +158,7 @@ export class LogFollower {
     const { order } = entry;
     if (order.kind === 'rights') return this.#changeRights(connection, order.roles, order.scopes);
     if (order.kind === 'rotate') return this.#rotate(connection, order.newSessionId, entry.cut);
-    this.#owner.end(connection, order.kind === 'replace' ? REPLACED : { ...REVOKED, reason: entry.reason });
+    this.#owner.end(connection, endingBy(entry)!);
   }
 
   #changeRights(
@@ -173,4 +187,10 @@ export class LogFollower {
     // What was told was told of the session that it had.
     connection.tellsNextUse = this.#extendedByMessages;
   }
+}
+
+/** How an entry ends connections; nothing for one that changes them. */
+function endingBy({ order, reason }: RevocationEntry): Ending | undefined {
+  if (order.kind === 'rights' || order.kind === 'rotate') return undefined;
+  return order.kind === 'replace' ? REPLACED : { ...REVOKED, reason };
 }

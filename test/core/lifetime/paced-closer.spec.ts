@@ -1,19 +1,22 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { PacedCloser } from '../../../lib/core/lifetime/paced-closer.js';
 
-const PER_TURN = 50;
-const TURN_MS = 5;
+/** Each close takes so long, and a turn has two milliseconds for them. */
+const CLOSE_MS = 0.1;
+const PER_TURN = 20;
 
 describe('PacedCloser', () => {
+  let now: number;
   let closed: number[];
   let enqueued: number;
   let closer: PacedCloser;
 
   beforeEach(() => {
     vi.useFakeTimers();
+    now = 0;
     closed = [];
     enqueued = 0;
-    closer = new PacedCloser();
+    closer = new PacedCloser(() => now);
   });
   afterEach(() => {
     vi.useRealTimers();
@@ -23,12 +26,18 @@ describe('PacedCloser', () => {
   function enqueue(count: number): void {
     for (const end = enqueued + count; enqueued < end; enqueued += 1) {
       const index = enqueued;
-      closer.enqueue(() => closed.push(index));
+      closer.enqueue(() => {
+        closed.push(index);
+        now = Number((now + CLOSE_MS).toFixed(1));
+      });
     }
   }
 
+  const nextTurn = (): void => void vi.runOnlyPendingTimers();
+  const upTo = (count: number): number[] => Array.from({ length: count }, (_, index) => index);
+
   describe('enqueue', () => {
-    it('closes at once while the turn has room', () => {
+    it('closes at once while the turn has time', () => {
       enqueue(1);
       expect(closed).toHaveLength(1);
       enqueue(PER_TURN - 1);
@@ -38,49 +47,71 @@ describe('PacedCloser', () => {
     it('closes the rest in turns, in their order', () => {
       enqueue(PER_TURN * 2 + 7);
       expect(closed).toHaveLength(PER_TURN);
-      vi.advanceTimersByTime(TURN_MS);
+      nextTurn();
       expect(closed).toHaveLength(PER_TURN * 2);
-      vi.advanceTimersByTime(TURN_MS);
-      expect(closed).toEqual(Array.from({ length: PER_TURN * 2 + 7 }, (_, index) => index));
+      nextTurn();
+      expect(closed).toEqual(upTo(PER_TURN * 2 + 7));
     });
 
     it('does not let a late one overtake those that wait', () => {
       enqueue(PER_TURN + 10);
+      now += 10;
       enqueue(1);
       expect(closed).toHaveLength(PER_TURN);
-      vi.advanceTimersByTime(TURN_MS);
-      expect(closed).toEqual(Array.from({ length: PER_TURN + 11 }, (_, index) => index));
+      nextTurn();
+      expect(closed).toEqual(upTo(PER_TURN + 11));
     });
 
-    it('never closes more in a turn than it may', () => {
+    it('never closes for longer in a turn than it may', () => {
       enqueue(1_000);
-      for (let turn = 1; turn <= 20; turn += 1) {
+      for (let turn = 1; turn <= 50; turn += 1) {
         expect(closed).toHaveLength(PER_TURN * turn);
-        vi.advanceTimersByTime(TURN_MS);
+        nextTurn();
       }
       expect(closed).toHaveLength(1_000);
     });
 
-    it('counts what comes during a turn towards that turn', () => {
+    it('closes one in a turn that has no time at all', () => {
+      enqueue(PER_TURN);
+      closer.enqueue(() => (now += 10));
+      closer.enqueue(() => (now += 10));
+      nextTurn();
+      expect(now).toBe(12);
+      nextTurn();
+      expect(now).toBe(22);
+    });
+
+    it('closes at once what comes while the turn has time left', () => {
       enqueue(PER_TURN + 10);
-      vi.advanceTimersByTime(TURN_MS);
+      nextTurn();
       expect(closed).toHaveLength(PER_TURN + 10);
       enqueue(PER_TURN);
       expect(closed).toHaveLength(PER_TURN * 2);
-      vi.advanceTimersByTime(TURN_MS);
+      nextTurn();
       expect(closed).toHaveLength(PER_TURN * 2 + 10);
     });
 
     it('closes at once again after a pause', () => {
       enqueue(PER_TURN);
-      vi.advanceTimersByTime(TURN_MS);
+      nextTurn();
       enqueue(PER_TURN);
       expect(closed).toHaveLength(PER_TURN * 2);
     });
 
-    it('leaves no timer behind', () => {
+    it('goes on behind one that throws', () => {
+      enqueue(PER_TURN);
+      closer.enqueue(() => {
+        throw new Error('of this one');
+      });
+      enqueue(1);
+      expect(nextTurn).toThrow('of this one');
+      nextTurn();
+      expect(closed).toEqual(upTo(PER_TURN + 1));
+    });
+
+    it('leaves nothing behind', () => {
       enqueue(PER_TURN * 3);
-      vi.advanceTimersByTime(TURN_MS * 10);
+      for (let turn = 0; turn < 10; turn += 1) nextTurn();
       expect(vi.getTimerCount()).toBe(0);
     });
   });
@@ -89,9 +120,9 @@ describe('PacedCloser', () => {
     it('closes what is left, now and once', () => {
       enqueue(PER_TURN * 3);
       closer.flush();
-      expect(closed).toEqual(Array.from({ length: PER_TURN * 3 }, (_, index) => index));
+      expect(closed).toEqual(upTo(PER_TURN * 3));
       expect(vi.getTimerCount()).toBe(0);
-      vi.advanceTimersByTime(TURN_MS * 10);
+      nextTurn();
       expect(closed).toHaveLength(PER_TURN * 3);
     });
 
@@ -100,7 +131,7 @@ describe('PacedCloser', () => {
       closer.flush();
       enqueue(PER_TURN * 2);
       expect(closed).toHaveLength(PER_TURN * 2 + 1);
-      vi.advanceTimersByTime(TURN_MS);
+      nextTurn();
       expect(closed).toHaveLength(PER_TURN * 3 + 1);
     });
 
