@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.js';
 import { TokenRejected } from '../core/errors.js';
 import type { ResolvedJwtOptions } from '../core/handshake/jwt-options.js';
-import type { TokenVerifier, VerifiedToken } from '../core/handshake/token-verifier.js';
+import type { Cancellation, TokenVerifier, VerifiedToken } from '../core/handshake/token-verifier.js';
 import { VerifiedTokenCache } from '../core/handshake/verified-token-cache.js';
 import { readTokenPart } from './token-part.js';
 import { JwtTokenVerifier } from './ws-auth.jwt-verifier.js';
@@ -40,10 +40,10 @@ class IssuerVerifiers implements TokenVerifier {
   }
 
   /** @throws {TokenRejected} */
-  verify(token: string, signal: AbortSignal): VerifiedToken | Promise<VerifiedToken> {
+  verify(token: string, cancellation: Cancellation): VerifiedToken | Promise<VerifiedToken> {
     const { iss } = readTokenPart(token, 1);
     const verifier = typeof iss === 'string' ? this.#byIssuer.get(iss) : undefined;
     if (!verifier) throw new TokenRejected('issuer');
-    return verifier.verify(token, signal);
+    return verifier.verify(token, cancellation);
   }
 }

@@ -15,6 +15,7 @@ import { HandshakeRefused } from '../core/handshake/refusal.js';
 import { authOkFrame } from './auth-ok-frame.js';
 import type { ForeignListeners } from './foreign-listeners.js';
 import type { GuardedSocket, SocketReceiver } from './guarded-socket.js';
+import { PeerWatch } from './peer-watch.js';
 import { isBoundToLoopback, rawUpgradeOf, stripRequest } from './raw-upgrade.js';
 import { writeRefusal } from './refusal-response.js';
 import type { WsAuthEngine } from './ws-auth.engine.js';
@@ -32,8 +33,7 @@ interface Upgrade {
   readonly socket: Duplex;
   readonly head: Buffer;
   readonly attempt: HandshakeAttempt;
-  /** Takes off what listens for a client that hangs up before it is decided. */
-  readonly unlisten: () => void;
+  readonly watch: PeerWatch;
 }
 
 /**
@@ -84,42 +84,32 @@ export class UpgradeListener {
     socket.on('error', ignoreError);
     const attempt = new HandshakeAttempt();
     const trace = (attempt.trace = this.#engine.tracing?.start(request.headers, attempt.correlationId));
-    const onGone = (): void => attempt.abort('client_gone');
-    socket.once('close', onGone);
-    socket.once('end', onGone);
+    const watch = new PeerWatch(socket, () => attempt.abort('client_gone'));
     this.#attempts.add(attempt);
-    const unlisten = (): void => {
-      socket.off('close', onGone);
-      socket.off('end', onGone);
-    };
-    const decide = (): Promise<void> => this.#decide({ request, socket, head, attempt, unlisten });
-    void (trace ? trace.run(decide) : decide()).finally(() => {
-      this.#attempts.delete(attempt);
-      unlisten();
-    });
+    const decide = (): Promise<void> => this.#decide({ request, socket, head, attempt, watch });
+    void (trace ? trace.run(decide) : decide());
   };
 
   async #decide(upgrade: Upgrade): Promise<void> {
-    const { request, attempt, socket } = upgrade;
+    const { request, attempt, watch } = upgrade;
     const { wheel, authenticator, options, metrics } = this.#engine;
     const startedAt = performance.now();
     const deadline = wheel.schedule(options.handshake.timeoutMs, () => attempt.abort('timeout'));
-    const watch = setImmediate(() => watchForEnd(socket));
     try {
       const decision = await authenticator.authenticate(
         attempt,
         rawUpgradeOf(request, this.#boundToLoopback),
         (path) => this.#paths.get(path)?.policy,
       );
-      clearImmediate(watch);
       metrics.timed('handshake', performance.now() - startedAt);
       this.#carryOut(upgrade, decision);
     } catch (error) {
       metrics.timed('handshake', performance.now() - startedAt, outcomeOf(error));
       this.#fail(upgrade, error);
     } finally {
-      clearImmediate(watch);
+      watch.stop();
       wheel.cancel(deadline);
+      this.#attempts.delete(attempt);
     }
   }
 
@@ -169,7 +159,7 @@ export class UpgradeListener {
       client.once('error', () => (reason = 'protocol_error'));
       client.once('close', (code: number) => {
         // Refused ones were told of, and admitted ones wait no more.
-        const isUndecided = this.#waiting.has(client) && !attempt.signal.aborted;
+        const isUndecided = this.#waiting.has(client) && !attempt.isAborted;
         this.#forgetWaiting(client, attempt);
         attempt.abort('client_gone');
         if (!isUndecided) return;
@@ -282,7 +272,7 @@ export class UpgradeListener {
       return;
     authenticator.record.refused(attempt, refusal);
     // Otherwise what the peer sent stays unread, and its end unheard.
-    unwatch(socket);
+    upgrade.watch.stop();
     this.#refused.add(socket);
     socket.once('close', () => this.#refused.delete(socket));
     writeRefusal(socket, refusal, attempt.correlationId);
@@ -302,16 +292,15 @@ export class UpgradeListener {
 
   /** Hands the request to ws. @returns false when the socket could not be upgraded any more */
   #upgrade(
-    { request, socket, head, attempt, unlisten }: Upgrade,
+    { request, socket, head, attempt, watch }: Upgrade,
     server: WebSocketServer,
     use: (client: GuardedSocket) => void,
   ): boolean {
     if (socket.destroyed || !socket.readable || !socket.writable || !attempt.handshake) return false;
     stripRequest(request, attempt.handshake);
-    unwatch(socket);
-    socket.off('error', ignoreError);
     // Before ws adds its own: a list of listeners that was longer once stays large.
-    unlisten();
+    watch.stop();
+    socket.off('error', ignoreError);
     let isUpgraded = false;
     // What ws alone finds fault with, such as the parameters of an extension, is refused as everything else is.
     const onRefused = (): void => {
@@ -361,17 +350,4 @@ function outcomeOf(error: unknown): 'refused' | 'error' {
 
 function ignoreError(): void {
   // The socket is destroyed by Node, and its `close` tells the attempt.
-}
-
-/** Reads nothing, and yet learns when a client that waits for the decision hangs up. */
-function watchForEnd(socket: Duplex): void {
-  socket.on('readable', readEnd);
-}
-
-function unwatch(socket: Duplex): void {
-  socket.off('readable', readEnd);
-}
-
-function readEnd(this: Duplex): void {
-  if (this.readableLength === 0) this.read();
 }

@@ -8,7 +8,7 @@ import { HandshakeAuthenticator } from '../../lib/core/handshake/handshake-authe
 import { HandshakeAttempt } from '../../lib/core/handshake/handshake-attempt.js';
 import { OriginPolicy } from '../../lib/core/handshake/origin-policy.js';
 import { HandshakeRefused } from '../../lib/core/handshake/refusal.js';
-import type { TokenVerifier, VerifiedToken } from '../../lib/core/handshake/token-verifier.js';
+import type { Cancellation, TokenVerifier, VerifiedToken } from '../../lib/core/handshake/token-verifier.js';
 import type { RawUpgrade } from '../../lib/core/handshake/upgrade-request.js';
 import { newId, newSessionToken, sessionIdOf, userHashOf } from '../../lib/core/identifiers.js';
 import { DeadlineWheel } from '../../lib/core/lifetime/deadline-wheel.js';
@@ -228,7 +228,7 @@ export class FakeVerifier implements TokenVerifier {
     return token;
   }
 
-  verify(token: string, signal: AbortSignal): VerifiedToken | Promise<VerifiedToken> {
+  verify(token: string, { signal }: Cancellation): VerifiedToken | Promise<VerifiedToken> {
     this.calls += 1;
     this.signals.push(signal);
     return this.gate ? this.gate.then(() => this.#look(token)) : this.#look(token);

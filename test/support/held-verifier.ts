@@ -1,5 +1,5 @@
 import { TokenRejected } from '../../lib/index.js';
-import type { TokenVerifier, VerifiedToken } from '../../lib/core/handshake/token-verifier.js';
+import type { Cancellation, TokenVerifier, VerifiedToken } from '../../lib/core/handshake/token-verifier.js';
 
 /** One token on the bench: the test says what becomes of it, and when. */
 export interface HeldToken {
@@ -16,7 +16,7 @@ export class HeldVerifier implements TokenVerifier {
   readonly calls: HeldToken[] = [];
   readonly #waiting = new Set<() => void>();
 
-  verify(token: string, signal: AbortSignal): Promise<VerifiedToken> {
+  verify(token: string, { signal }: Cancellation): Promise<VerifiedToken> {
     return new Promise((resolve, reject) => {
       this.calls.push({
         token,

@@ -27,6 +27,8 @@ export interface AuditLogOptions {
 /** How long the end of the process waits for sinks that have something to write. */
 const FLUSH_MS = 2_000;
 
+type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
+
 /** Where every admission, refusal and close is told, once. */
 export class AuditLog {
   readonly #listeners = new Set<AuditListener>();
@@ -37,6 +39,8 @@ export class AuditLog {
   readonly #filter: FloodFilter;
   readonly #droppedOf = new Map<string, number>();
   #dropped = 0;
+  #lastTime = Number.NaN;
+  #lastText = '';
 
   constructor(options: AuditLogOptions) {
     this.#options = options;
@@ -129,28 +133,39 @@ export class AuditLog {
   /** Field by field: what is not named here cannot get into the log (requirement LG-02). */
   #eventOf(record: AuditRecord): AuditEvent {
     const { sessionId, ticketHash, claim } = record;
-    return Object.freeze({
-      ts: new Date(this.#options.clock()).toISOString(),
+    const { status, closeCode } = record;
+    const event: Writable<AuditEvent> = {
+      ts: this.#timeOf(this.#options.clock()),
       event: record.event,
       outcome: record.outcome,
       reasonCode: safeText(record.reasonCode),
-      ...(record.status === undefined ? {} : { status: record.status }),
-      ...(record.closeCode === undefined ? {} : { closeCode: record.closeCode }),
+      ...(status === undefined ? undefined : { status }),
+      ...(closeCode === undefined ? undefined : { closeCode }),
       node: this.#options.node,
-      ...(record.connectionId === undefined ? {} : { connectionId: record.connectionId }),
-      ...(record.correlationId === undefined ? {} : { correlationId: record.correlationId }),
-      ...(record.ip === undefined ? {} : { ip: safeText(record.ip) }),
-      ...(record.ipSource === undefined ? {} : { ipSource: record.ipSource }),
-      ...(record.origin === undefined ? {} : { origin: safeText(record.origin) }),
-      ...(record.path === undefined ? {} : { path: safeText(record.path) }),
-      ...(record.method === undefined ? {} : { method: record.method }),
-      ...(record.principal === undefined ? {} : { principal: safeText(record.principal) }),
-      ...(sessionId === undefined ? {} : { sessionRef: this.referenceOf(sessionId) }),
-      ...(ticketHash === undefined ? {} : { ticketRef: this.referenceOf(ticketHash) }),
-      ...(claim === undefined ? {} : { claimRef: this.referenceOf(claim) }),
-      ...(record.sockets === undefined ? {} : { sockets: record.sockets }),
-      ...(record.count === undefined ? {} : { count: record.count }),
-      ...(record.action === undefined ? {} : { action: record.action }),
-    });
+    };
+    if (record.connectionId !== undefined) event.connectionId = record.connectionId;
+    if (record.correlationId !== undefined) event.correlationId = record.correlationId;
+    if (record.ip !== undefined) event.ip = safeText(record.ip);
+    if (record.ipSource !== undefined) event.ipSource = record.ipSource;
+    if (record.origin !== undefined) event.origin = safeText(record.origin);
+    if (record.path !== undefined) event.path = safeText(record.path);
+    if (record.method !== undefined) event.method = record.method;
+    if (record.principal !== undefined) event.principal = safeText(record.principal);
+    if (sessionId !== undefined) event.sessionRef = this.referenceOf(sessionId);
+    if (ticketHash !== undefined) event.ticketRef = this.referenceOf(ticketHash);
+    if (claim !== undefined) event.claimRef = this.referenceOf(claim);
+    if (record.sockets !== undefined) event.sockets = record.sockets;
+    if (record.count !== undefined) event.count = record.count;
+    if (record.action !== undefined) event.action = record.action;
+    return Object.freeze(event);
+  }
+
+  /** Many events are of one millisecond. */
+  #timeOf(now: number): string {
+    if (now !== this.#lastTime) {
+      this.#lastTime = now;
+      this.#lastText = new Date(now).toISOString();
+    }
+    return this.#lastText;
   }
 }

@@ -9,6 +9,9 @@ const SECRETS = /wst_[\w.-]{16,}|[\w-]{16}\.[\w-]{43}(?![\w-])|(?<=\/\/)[^/?#@\s
 /** A word that may have a JWT in it: looked at once, however many places in it look like the beginning of one. */
 const WORD_WITH_JWT = /[\w-]{4,}\.[\w-]{4,}(?:\.[\w-]*)?/g;
 
+/** Names, codes, paths and addresses that are too short, or of too few kinds of characters, to hold any of those. */
+const HARMLESS = /^(?:[\w:/-]{0,19}|[\da-f.:]{0,45})$/;
+
 /** At most 256 characters of a text (requirement LG-03). */
 export function cutText(text: string): string {
   return text.length <= MAX_FIELD_LENGTH ? text : `${text.slice(0, MAX_FIELD_LENGTH)}…`;
@@ -19,6 +22,7 @@ export function cutText(text: string): string {
  * without anything that looks like a credential (requirements LG-02, LG-03).
  */
 export function safeText(text: string): string {
+  if (HARMLESS.test(text)) return text;
   const redacted = cutLong(text).replace(WORD_WITH_JWT, redactJwt).replace(SECRETS, '[redacted]');
   return escapeHidden(cutText(redacted));
 }

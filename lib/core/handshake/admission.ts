@@ -48,7 +48,7 @@ export class Admission {
    * @throws {StoreUnavailable}
    */
   async admit(attempt: HandshakeAttempt, basis: AdmissionBasis, connectionId: string): Promise<Admitted> {
-    if (attempt.signal.aborted) throw attempt.abortError();
+    if (attempt.isAborted) throw attempt.abortError();
     const { connections, handshake, session } = this.#options;
     const admission = this.#registry.admit({
       connectionId,
@@ -62,7 +62,7 @@ export class Admission {
     });
     const result = await this.#raceAdmission(attempt, admission);
     if (result.outcome !== 'admitted') throw refusalOfAdmission(attempt, result);
-    if (!attempt.signal.aborted) return result;
+    if (!attempt.isAborted) return result;
     this.giveBack(result);
     throw attempt.abortError();
   }

@@ -179,7 +179,7 @@ export class CredentialVerifier {
 
   async #verifyBearer(attempt: HandshakeAttempt, value: string): Promise<VerifiedBasis> {
     if (!this.#verifier) throw unauthorized(attempt, 'credential_kind_not_accepted');
-    const verification = this.#verifier.verify(value, attempt.signal);
+    const verification = this.#verifier.verify(value, attempt);
     const token =
       verification instanceof Promise ? await this.#timer.wait(attempt, verification) : verification;
     attempt.principalId = token.principal.id;

@@ -53,7 +53,9 @@ export class HandshakeAttempt {
   isRefresh = false;
   /** True once a credential was found: a 401 then says `invalid_token`. */
   hasPresented = false;
-  readonly #controller = new AbortController();
+  /** Made when somebody asks for the signal: most handshakes are decided by then. */
+  #controller: AbortController | undefined;
+  #abortReason: AbortReason | undefined;
   readonly #releases: (() => void)[] = [];
   #rejectAborted: ((error: unknown) => void) | undefined;
 
@@ -68,23 +70,31 @@ export class HandshakeAttempt {
   }
 
   get signal(): AbortSignal {
+    if (this.#controller) return this.#controller.signal;
+    this.#controller = new AbortController();
+    if (this.isAborted) this.#controller.abort(this.#abortReason);
     return this.#controller.signal;
   }
 
   get abortReason(): AbortReason | undefined {
-    return this.signal.aborted ? (this.signal.reason as AbortReason) : undefined;
+    return this.#abortReason;
+  }
+
+  get isAborted(): boolean {
+    return this.#abortReason !== undefined;
   }
 
   /** Gives the attempt up. What is under way hears of it through the signal; {@link race} rejects at once. */
   abort(reason: AbortReason): void {
-    if (this.signal.aborted) return;
-    this.#controller.abort(reason);
+    if (this.isAborted) return;
+    this.#abortReason = reason;
+    this.#controller?.abort(reason);
     this.#rejectAborted?.(this.abortError());
   }
 
   /** Waits for `work`, or for the abort. */
   async race<T>(work: Promise<T>): Promise<T> {
-    if (this.signal.aborted) {
+    if (this.isAborted) {
       work.catch(() => {});
       throw this.abortError();
     }

@@ -22,15 +22,20 @@ export interface VerifiedToken {
   readonly sessionId: string | undefined;
 }
 
+/** Says that nobody waits any more. */
+export interface Cancellation {
+  readonly signal: AbortSignal;
+}
+
 /** Verifies bearer tokens. */
 export interface TokenVerifier {
   /**
    * Resolves for a token that may be believed.
    *
-   * @param signal aborted when the client has gone or the time is up
+   * @param cancellation its signal is aborted when the client has gone or the time is up; made when it is asked for
    * @throws {TokenRejected} for a token that must be refused; anything else that is thrown means "cannot tell" (503)
    */
-  verify(token: string, signal: AbortSignal): VerifiedToken | Promise<VerifiedToken>;
+  verify(token: string, cancellation: Cancellation): VerifiedToken | Promise<VerifiedToken>;
 }
 
 /** What the claims of a token are held against. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '../clock.js';
 import { forgetOldest } from '../forget-oldest.js';
-import type { TokenVerifier, VerifiedToken } from './token-verifier.js';
+import type { Cancellation, TokenVerifier, VerifiedToken } from './token-verifier.js';
 
 /** However long a token lives: for so long at most a key that was withdrawn still counts here, for a token that was seen. */
 const MAX_CACHED_MS = 5 * 60_000;
@@ -34,11 +34,11 @@ export class VerifiedTokenCache implements TokenVerifier {
     return this.#tokens.size;
   }
 
-  verify(token: string, signal: AbortSignal): VerifiedToken | Promise<VerifiedToken> {
+  verify(token: string, cancellation: Cancellation): VerifiedToken | Promise<VerifiedToken> {
     const key = createHash('sha256').update(token).digest('base64');
     const known = this.#recall(key);
     if (known) return known;
-    const verified = this.#verifier.verify(token, signal);
+    const verified = this.#verifier.verify(token, cancellation);
     if (!(verified instanceof Promise)) return this.#remember(key, verified);
     return verified.then((result) => this.#remember(key, result));
   }

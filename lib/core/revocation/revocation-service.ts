@@ -140,7 +140,7 @@ export class RevocationService {
         'revoke({ token }) with a JWT needs the "jwt" option; pass a reference instead',
       );
     }
-    const verified = await this.#verifier.verify(jwt, AbortSignal.timeout(5_000));
+    const verified = await this.#verifier.verify(jwt, { signal: AbortSignal.timeout(5_000) });
     if (verified.tokenId === undefined) {
       throw new WsAuthError(
         'invalid_selector',

@@ -3,7 +3,7 @@ import type { AuditRecord } from '../audit/audit-event.js';
 import type { AuditLog } from '../audit/audit-log.js';
 import { StoreUnavailable, TokenRejected } from '../errors.js';
 import { authTimeOf } from '../handshake/grant-of.js';
-import type { TokenVerifier, VerifiedToken } from '../handshake/token-verifier.js';
+import type { Cancellation, TokenVerifier, VerifiedToken } from '../handshake/token-verifier.js';
 import { sessionIdOf, tokenHashOf, userHashOf, userHashOfSession } from '../identifiers.js';
 import { narrowPrincipal, type Narrowing, type Principal } from '../principal.js';
 import type { Stores } from '../stores.js';
@@ -136,7 +136,7 @@ export class CallerAuthenticator {
   async #verify(presented: string | undefined): Promise<VerifiedToken | null> {
     if (presented === undefined || !this.#verifier) return null;
     try {
-      return await inTime((signal) => this.#verifier!.verify(presented, signal));
+      return await inTime((cancellation) => this.#verifier!.verify(presented, cancellation));
     } catch (error) {
       if (error instanceof TokenRejected) return null;
       throw error;
@@ -145,7 +145,7 @@ export class CallerAuthenticator {
 }
 
 /** Waits for a verifier, and not for ever. */
-async function inTime<T>(work: (signal: AbortSignal) => T | Promise<T>): Promise<T> {
+async function inTime<T>(work: (cancellation: Cancellation) => T | Promise<T>): Promise<T> {
   const controller = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<never>((_, reject) => {
@@ -155,7 +155,7 @@ async function inTime<T>(work: (signal: AbortSignal) => T | Promise<T>): Promise
     }, VERIFY_TIMEOUT_MS);
   });
   try {
-    return await Promise.race([work(controller.signal), timeout]);
+    return await Promise.race([work(controller), timeout]);
   } finally {
     clearTimeout(timer);
   }
