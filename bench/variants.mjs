@@ -55,6 +55,12 @@ export const VARIANTS = [
   { name: 'graphql-ws', file: 'graphql-ws.mjs', dialect: 'graphql-ws' },
   { name: 'Python websockets', file: 'python-websockets.py' },
   { name: 'guarded', file: 'guarded-nest.mjs', isOurs: true },
+  {
+    name: 'guarded, audit to a sink',
+    file: 'guarded-nest.mjs',
+    env: { BENCH_AUDIT: 'sink' },
+    isOurs: true,
+  },
   { name: 'guarded + Nest guard', file: 'guarded-nest.mjs', env: { BENCH_ENHANCER: 'guard' }, isOurs: true },
   { name: 'guarded + Nest pipe', file: 'guarded-nest.mjs', env: { BENCH_ENHANCER: 'pipe' }, isOurs: true },
   {

@@ -6,6 +6,7 @@ export const UNREACHED = 1_000_000_000;
 const unreached = { limit: UNREACHED, windowMs: 60_000, burst: UNREACHED };
 
 const {
+  BENCH_AUDIT = 'log',
   BENCH_CREDENTIAL = 'bearer',
   BENCH_JWT_ALGORITHM = 'HS256',
   BENCH_JWT_CACHE,
@@ -15,6 +16,9 @@ const {
   BENCH_REDIS_PREFIX,
   BENCH_REDIS_URL,
 } = process.env;
+
+/** In place of Nest's logger, which formats and writes each line by itself: lines in batches, and where they go is not measured. */
+const discard = { name: 'discard', write: (events) => void events.map((event) => JSON.stringify(event)) };
 
 /** What a gateway lists. The first message carries a token. */
 const CREDENTIALS = {
@@ -31,6 +35,7 @@ export function guardedOptions() {
     credentials: CREDENTIALS[BENCH_CREDENTIAL],
     jwt: jwtOptions(),
     secret: BENCH_JWT_SECRET,
+    ...(BENCH_AUDIT === 'sink' ? { audit: { log: false, sinks: [discard] } } : {}),
     ...(BENCH_REDIS_URL ? { redis: BENCH_REDIS_URL, redisPrefix: BENCH_REDIS_PREFIX } : {}),
     handshake: { connectRate: unreached, maxPending: 100_000, maxPendingPerAddress: 100_000 },
     firstMessage: { maxWaiting: 100_000, maxWaitingPerAddress: 100_000 },

@@ -28,7 +28,7 @@ export class SilentConnections {
     const isTls = server instanceof TlsServer;
     if (isTls) server.on('connection', (socket: Socket) => this.#watchBare(socket));
     server.on(isTls ? 'secureConnection' : 'connection', (socket: Socket) => {
-      this.#bare.delete(peerOf(socket));
+      if (isTls) this.#bare.delete(peerOf(socket));
       this.#sockets.add(socket);
       socket.on('close', this.#forgetThis);
     });

@@ -133,16 +133,15 @@ export class AuditLog {
   /** Field by field: what is not named here cannot get into the log (requirement LG-02). */
   #eventOf(record: AuditRecord): AuditEvent {
     const { sessionId, ticketHash, claim } = record;
-    const { status, closeCode } = record;
-    const event: Writable<AuditEvent> = {
+    const event: Writable<Omit<AuditEvent, 'node'>> & { node?: string } = {
       ts: this.#timeOf(this.#options.clock()),
       event: record.event,
       outcome: record.outcome,
       reasonCode: safeText(record.reasonCode),
-      ...(status === undefined ? undefined : { status }),
-      ...(closeCode === undefined ? undefined : { closeCode }),
-      node: this.#options.node,
     };
+    if (record.status !== undefined) event.status = record.status;
+    if (record.closeCode !== undefined) event.closeCode = record.closeCode;
+    event.node = this.#options.node;
     if (record.connectionId !== undefined) event.connectionId = record.connectionId;
     if (record.correlationId !== undefined) event.correlationId = record.correlationId;
     if (record.ip !== undefined) event.ip = safeText(record.ip);
@@ -157,7 +156,7 @@ export class AuditLog {
     if (record.sockets !== undefined) event.sockets = record.sockets;
     if (record.count !== undefined) event.count = record.count;
     if (record.action !== undefined) event.action = record.action;
-    return Object.freeze(event);
+    return Object.freeze(event as AuditEvent);
   }
 
   /** Many events are of one millisecond. */

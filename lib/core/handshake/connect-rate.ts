@@ -79,8 +79,9 @@ export class ConnectRate {
   }
 }
 
-function keyOf({ address }: HandshakeAttempt): string {
-  return throttleKey('connect', address!.prefix);
+/** Asked for several times in an attempt, and a hash. */
+function keyOf(attempt: HandshakeAttempt): string {
+  return (attempt.connectKey ??= throttleKey('connect', attempt.address!.prefix));
 }
 
 function refuseUnlessAllowed({ allowed, retryAfterMs }: RateDecision): void {

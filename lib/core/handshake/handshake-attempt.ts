@@ -34,6 +34,8 @@ export class HandshakeAttempt {
   /** The trace that it is part of, where traces are recorded. */
   trace: HandshakeTrace | undefined;
   address: ClientAddress | undefined;
+  /** Under which its address counts connects. */
+  connectKey: string | undefined;
   request: UpgradeRequest | undefined;
   gateway: GatewayPolicy | undefined;
   handshake: Handshake | undefined;

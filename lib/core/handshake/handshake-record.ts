@@ -20,14 +20,23 @@ export class HandshakeRecord {
   /** Somebody is let in, or a connection has a fresh credential. */
   succeeded(attempt: HandshakeAttempt, connection: Connection | undefined, reasonCode: string): void {
     this.#endTrace(attempt, 'success', reasonCode, 101);
+    // Field by field: of all records this is made most often, and to spread an object costs more than the rest of it.
+    const { facts } = attempt;
     this.#audit.record({
-      ...attempt.facts,
       event: 'authn_login_success',
       outcome: 'success',
       reasonCode,
+      correlationId: facts.correlationId,
       connectionId: connection?.id,
+      ip: facts.ip,
+      ipSource: facts.ipSource,
+      origin: facts.origin,
+      path: facts.path,
+      method: facts.method,
       principal: connection?.principal.id,
       sessionId: connection?.session?.id,
+      ticketHash: facts.ticketHash,
+      claim: facts.claim,
     });
   }
 

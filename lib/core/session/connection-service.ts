@@ -349,12 +349,21 @@ export class ConnectionService implements WatchOwner<Connection> {
   }
 
   #audit(connection: Connection, reasonCode: string, closeCode: number): void {
+    const { id, handshake } = connection;
     this.#options.audit.record({
-      ...connection.facts,
       event: eventOfEnding(reasonCode),
       outcome: 'closed',
       reasonCode,
       closeCode,
+      connectionId: id,
+      correlationId: handshake.correlationId,
+      ip: handshake.address,
+      ipSource: handshake.addressSource,
+      origin: handshake.origin,
+      path: handshake.path,
+      method: connection.credential,
+      principal: connection.principal.id,
+      sessionId: connection.session?.id,
     });
   }
 }
