@@ -69,7 +69,6 @@ export class Fleet {
   /** Makes what clients need to come: to be done before their time is taken. */
   async prepare(member, count) {
     await this.generator.ask('prepare', { ...(await targetOf(member, 0, count)), count });
-    await member.child.ask('collect');
   }
 
   /**

@@ -68,12 +68,14 @@ export class MessageLine<Message> {
     const handled = this.#owner.handle(message);
     if (handled === undefined) return;
     this.#running += 1;
-    const end = (): void => {
-      this.#running -= 1;
-      this.#goOn();
-    };
-    void handled.then(end, end);
+    void handled.then(this.#end, this.#end);
   }
+
+  /** One function for all messages of the line. */
+  readonly #end = (): void => {
+    this.#running -= 1;
+    this.#goOn();
+  };
 
   /** A loop and no recursion: all that waits may be done with at once. */
   #goOn(): void {
