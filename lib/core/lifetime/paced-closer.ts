@@ -1,7 +1,7 @@
 import { monotonicClock, type Clock } from '../clock.js';
 
 /** For how long a turn of the loop may close sockets: a bystander's p99 stays below 5 ms. */
-const TURN_MS = 2;
+const TURN_MS = 1;
 
 /**
  * Ends many connections without stalling the loop for everybody else: for a while in each of its turns. The connections are
