@@ -54,12 +54,12 @@ describe('PacedCloser', () => {
     });
 
     it('does not let a late one overtake those that wait', () => {
-      enqueue(PER_TURN + 10);
+      enqueue(PER_TURN + 5);
       now += 10;
       enqueue(1);
       expect(closed).toHaveLength(PER_TURN);
       nextTurn();
-      expect(closed).toEqual(upTo(PER_TURN + 11));
+      expect(closed).toEqual(upTo(PER_TURN + 6));
     });
 
     it('never closes for longer in a turn than it may', () => {
@@ -82,13 +82,13 @@ describe('PacedCloser', () => {
     });
 
     it('closes at once what comes while the turn has time left', () => {
-      enqueue(PER_TURN + 10);
+      enqueue(PER_TURN + 5);
       nextTurn();
-      expect(closed).toHaveLength(PER_TURN + 10);
+      expect(closed).toHaveLength(PER_TURN + 5);
       enqueue(PER_TURN);
       expect(closed).toHaveLength(PER_TURN * 2);
       nextTurn();
-      expect(closed).toHaveLength(PER_TURN * 2 + 10);
+      expect(closed).toHaveLength(PER_TURN * 2 + 5);
     });
 
     it('closes at once again after a pause', () => {
