@@ -56,7 +56,7 @@ export const VARIANTS = [
   { name: 'Python websockets', file: 'python-websockets.py' },
   { name: 'guarded', file: 'guarded-nest.mjs', isOurs: true },
   {
-    name: 'guarded, audit to a sink',
+    name: 'guarded + audit sink',
     file: 'guarded-nest.mjs',
     env: { BENCH_AUDIT: 'sink' },
     isOurs: true,

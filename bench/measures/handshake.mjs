@@ -33,7 +33,7 @@ const ROWS = [
   'graphql-ws',
   'Python websockets',
   'guarded',
-  'guarded, audit to a sink',
+  'guarded + audit sink',
   'guarded ES256',
   'guarded ES256 again',
   'guarded cookie',

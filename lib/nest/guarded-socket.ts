@@ -261,6 +261,7 @@ export class GuardedSocket extends WebSocket implements ConnectionTransport {
    * compresses or reads is not with the network socket yet, and nothing tells when it is.
    */
   whenDrained(callback: () => void): void {
+    this.#writeHeld();
     if (this._socket.destroyed || this._sender._bufferedBytes > 0)
       setTimeout(callback, SENDER_LOOK_MS).unref();
     else this._socket.write(NOTHING, () => setImmediate(callback));
