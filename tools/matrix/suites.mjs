@@ -9,7 +9,7 @@ const ENDING = '.e2e-spec.ts';
  * left to `npm test`: nothing in them differs with the platform.
  */
 export const SUITES = `
-  audit back-pressure boot browser-refusal controller credentials drain fence first-message first-steps
+  audit back-pressure boot browser-refusal controller credentials direct-handlers drain fence first-message first-steps
   foreign-promise frames ground* handshake issuer-only jwks lifetime lifetime-redis message-end message-order
   more-credentials origin parity public-gateway redis-nodes redis-rate sessions throttle tickets`
   .trim()
