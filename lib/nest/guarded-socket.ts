@@ -31,7 +31,11 @@ export interface SocketReceiver {
 }
 
 /** The network socket below, with the way back up. */
-type RawSocket = Duplex & { [OWNER]?: GuardedSocket };
+type RawSocket = Duplex & {
+  [OWNER]?: GuardedSocket;
+  /** `ended`: the peer has sent FIN, whether that was told by `end` or not. */
+  readonly _readableState?: { readonly ended: boolean };
+};
 
 /** What Nest wants to be told of a socket that is gone. */
 type GoneCallback = (code: number, reason: Buffer) => void;
@@ -224,6 +228,8 @@ export class GuardedSocket extends WebSocket implements ConnectionTransport {
 
   /** @internal ws has read a chunk: looks whether it has left a message in the middle. */
   afterChunk(): void {
+    // ws answers the end of the peer before a turn is over, and behind that nothing can be written.
+    if (this._socket._readableState?.ended) this.#writeHeld();
     if (this.#isInMessage || this.#hasFailed || !hasBegunMessage(this._receiver)) return;
     if (this.readyState !== WebSocket.OPEN) return;
     this.#isInMessage = true;

@@ -210,7 +210,10 @@ export class MessageDispatcher implements SocketReceiver {
     const handlers = tables.flatMap((table) => table.get(message.event) ?? []);
     // Before the first is called: it may change what it is given.
     const messages = handlers.map((_, index) => (index === 0 ? message : this.#copyOf(message)));
-    const handled = handlers.map((handler, index) => this.#handle(socket, handler, messages[index]!));
+    const handled = handlers.map((handler, index) => {
+      // One that was called directly may have ended the connection: the others do not get what is behind the fence.
+      if (!socket.inbox?.isFenced) return this.#handle(socket, handler, messages[index]!);
+    });
     return Promise.all(handled).then(ignore);
   }
 

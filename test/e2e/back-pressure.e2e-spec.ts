@@ -407,6 +407,20 @@ describe('replies of one turn', () => {
     });
   });
 
+  it('leave before the socket ends because its peer has sent FIN, when that is read in the same turn', async () => {
+    const Gateway = makeGateway();
+    const test = await start({}, Gateway);
+    const client = await admitted(test);
+    const raw = (Gateway.seen.sockets[0] as unknown as { _socket: Duplex })._socket;
+    raw.pause();
+    client.send('echo', 1);
+    client.send('unknown');
+    client.finish();
+    await eventually(() => (raw as unknown as { _readableState: { ended: boolean } })._readableState.ended);
+    raw.resume();
+    expect((await client.messageOf('exception')).data).toMatchObject({ code: 'unknown_event' });
+  });
+
   it('leave before a terminate in the same turn', async () => {
     const Gateway = makeGateway();
     const test = await start({}, Gateway);

@@ -314,6 +314,27 @@ describe('a handler without a pipeline', () => {
     expect(handled).toEqual([2]);
   });
 
+  it('does not get what the handler of another gateway has fenced in the same turn (SE-02)', async () => {
+    const handled: string[] = [];
+    const endingGateway = (name: string) => {
+      class EndingGateway {
+        @SubscribeMessage('a')
+        a(@WsConnection() connection: Connection) {
+          handled.push(name);
+          test.engine.connections.end(connection, { close: CLOSE.revoked, reason: 'revoked' });
+        }
+      }
+      WsAuth()(EndingGateway);
+      WebSocketGateway({ path: '/ws' })(EndingGateway);
+      return EndingGateway;
+    };
+    const test = await start({ gateways: [endingGateway('one'), endingGateway('other')] });
+    const client = await connected(test);
+    client.send('a');
+    expect(await client.closed()).toMatchObject({ code: 4410 });
+    expect(handled).toHaveLength(1);
+  });
+
   it('answers what it throws, rejects, or emits as an error, as the pipeline does', async () => {
     // oxlint-disable-next-line unicorn/no-thenable -- that is the case
     const thenable = { then: (resolve: (value: unknown) => void) => resolve({ event: 'thenable' }) };
