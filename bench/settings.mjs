@@ -47,6 +47,8 @@ export function readSettings(args) {
   known(mode, 'mode', MODES);
   if (values.write && mode === 'smoke')
     throw new Error('the figures of smoke say nothing: --write is for quick and full');
+  if (values.write && values.variants)
+    throw new Error('--write is for the variants that each measure chooses, so that no table lacks a peer');
   const measures = values.measure?.split(',') ?? MEASURES.map(({ name }) => name);
   for (const name of measures) known(name, 'measure', namesOf(MEASURES));
   const variants = values.variants?.split(',');

@@ -1,5 +1,5 @@
 /**
- * What is compared: the name in the report, the server in `servers/`, and what that is told by its environment.
+ * What is compared: the name in the report, without commas, the server in `servers/`, and what that is told by its environment.
  *
  * - `dialect`: how a client opens a connection and what its messages look like, by name in `load/dialects.mjs`; plain WebSocket
  *   with Nest's envelope when left out
@@ -12,6 +12,7 @@
 export const VARIANTS = [
   { name: 'bare ws', file: 'bare-ws.mjs', isOpenToAll: true },
   { name: 'bare ws with request', file: 'bare-ws.mjs', env: { BENCH_KEEP: 'request' }, isOpenToAll: true },
+  { name: 'bare ws + cork', file: 'bare-ws.mjs', env: { BENCH_CORK: 'turn' }, isOpenToAll: true },
   { name: 'ws + jsonwebtoken', file: 'ws-jsonwebtoken.mjs' },
   {
     name: 'ws + Redis ticket',
@@ -36,6 +37,12 @@ export const VARIANTS = [
     name: 'stock Nest + throttler',
     file: 'stock-nest.mjs',
     env: { BENCH_GUARD: 'throttler' },
+    isOpenToAll: true,
+  },
+  {
+    name: 'stock Nest + throttler (60 s)',
+    file: 'stock-nest.mjs',
+    env: { BENCH_GUARD: 'throttler', BENCH_WINDOW_MS: '60000' },
     isOpenToAll: true,
   },
   { name: 'tutorial', file: 'stock-nest.mjs', env: { BENCH_CONNECTION: 'jwt' }, dialect: 'ready' },
@@ -76,7 +83,13 @@ export const VARIANTS = [
     needsRedis: true,
     isOurs: true,
   },
-  { name: 'guarded HS256 again', file: 'guarded-nest.mjs', credential: 'HS256 again', isOurs: true },
+  {
+    name: 'guarded HS256 again',
+    file: 'guarded-nest.mjs',
+    env: { BENCH_JWT_CACHE: '1000' },
+    credential: 'HS256 again',
+    isOurs: true,
+  },
   {
     name: 'guarded ES256',
     file: 'guarded-nest.mjs',

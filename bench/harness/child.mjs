@@ -6,14 +6,14 @@ import { fileURLToPath } from 'node:url';
 const SERVER_CORE = 0;
 const LOAD_CORE = 1;
 /** The one that Debian's packages are for: python3-websockets is among them. */
-const PYTHON = '/usr/bin/python3';
+export const PYTHON = '/usr/bin/python3';
 const CAN_PIN = availableParallelism() > 1 && spawnSync('taskset', ['--version']).status === 0;
 
 /** True when servers and load have a core each, so that they do not push one another about. */
 export const isPinned = CAN_PIN;
 
 /** A process that is asked things over IPC. */
-export class Child {
+class Child {
   #process;
   #waiting = new Map();
   #lastId = 0;
@@ -35,6 +35,8 @@ export class Child {
 
   ask(what, details = {}) {
     return new Promise((resolve, reject) => {
+      if (!this.#process.connected)
+        return reject(new Error(`a process that is to be asked "${what}" has ended`));
       const id = ++this.#lastId;
       this.#waiting.set(id, { resolve, reject });
       this.#process.send({ id, ask: what, ...details });

@@ -4,7 +4,7 @@ import { summarize } from './statistics.mjs';
 
 const FLOOR = 'bare ws';
 const WIDTH = 760;
-const LABELS_END = 216;
+const LABELS_END = 264;
 const BARS_END = 690;
 const ROW = 24;
 const BAR = 14;
@@ -13,37 +13,32 @@ const PANEL_HEAD = 46;
 const PANEL_GAP = 22;
 const TOP = 44;
 
+const ECHOED = [
+  'guarded',
+  'guarded + Nest guard',
+  'bare ws + cork',
+  'stock Nest',
+  'stock Nest + JWT guard',
+  'stock Nest + JWT guard (KeyObject)',
+  'stock Nest + throttler',
+  'Socket.IO',
+  'graphql-ws',
+  'Python websockets',
+];
+
 /** What is drawn of each measure, in this order; what was not measured is left out. */
 const PANELS = [
   {
     title: 'Messages a second, 8 in flight on each connection',
     better: 'more is better',
     ratiosOf: (result) => throughputRatios(cellOf(result.echo, 8), FLOOR),
-    shown: [
-      'guarded',
-      'guarded + Nest guard',
-      'stock Nest',
-      'stock Nest + JWT guard',
-      'stock Nest + throttler',
-      'Socket.IO',
-      'graphql-ws',
-      'Python websockets',
-    ],
+    shown: ECHOED,
   },
   {
     title: 'Messages a second, one in flight on each connection',
     better: 'more is better',
     ratiosOf: (result) => throughputRatios(cellOf(result.echo, 1), FLOOR),
-    shown: [
-      'guarded',
-      'guarded + Nest guard',
-      'stock Nest',
-      'stock Nest + JWT guard',
-      'stock Nest + throttler',
-      'Socket.IO',
-      'graphql-ws',
-      'Python websockets',
-    ],
+    shown: ECHOED,
   },
   {
     title: 'Handshakes a second',
@@ -57,9 +52,11 @@ const PANELS = [
       'guarded first message',
       'stock Nest',
       'tutorial',
+      'tutorial (KeyObject)',
       'ws + jsonwebtoken',
       'ws + Redis ticket',
       'Socket.IO',
+      'Socket.IO (KeyObject)',
       'graphql-ws',
       'Python websockets',
     ],

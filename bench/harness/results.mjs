@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { isPinned } from './child.mjs';
+import { isPinned, PYTHON } from './child.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 export const RESULTS = join(ROOT, 'bench', 'results');
@@ -13,9 +13,12 @@ const COMPARED = [
   'ws',
   '@nestjs/core',
   '@nestjs/platform-ws',
+  '@nestjs/jwt',
+  'jsonwebtoken',
   '@nestjs/throttler',
   'socket.io',
   'graphql-ws',
+  'graphql',
   'rate-limiter-flexible',
   'ioredis',
 ];
@@ -23,11 +26,7 @@ const COMPARED = [
 /** What is no package, and how it says which version it is. */
 const PROGRAMS = {
   Redis: ['redis-server', ['--version'], /v=([\d.]+)/],
-  'Python websockets': [
-    '/usr/bin/python3',
-    ['-c', 'import websockets.version as v; print(v.version)'],
-    /([\d.]+)/,
-  ],
+  'Python websockets': [PYTHON, ['-c', 'import websockets.version as v; print(v.version)'], /([\d.]+)/],
 };
 
 /** Where and with what the figures were taken. */

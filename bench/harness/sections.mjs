@@ -25,7 +25,7 @@ function reportOf({ name, title, report }, { settings, ...result }) {
 }
 
 /** Where and with what the figures were taken. */
-export function describeRun({ environment, settings }) {
+function describeRun({ environment, settings }) {
   const { node, cpu, cores, isPinned, versions, commit, date } = environment;
   const pinned = isPinned
     ? 'servers on one core, load and Redis on another'

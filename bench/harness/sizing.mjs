@@ -21,11 +21,31 @@ const WAYS_IN = [
 /** What can be counted on for nodes, computed from a run. Each row says from what; one whose measure is missing is left out. */
 export function sizing(result) {
   const rows = [
+    ...messageRows(result.echo),
     ...nodeRows(result.handshake),
     ...memoryRows(result.memory),
     ...togetherRows(result.handshake, result['redis-cost']),
   ];
   return table(['what', 'figure', 'computed as'], rows);
+}
+
+/** The ways of a message, by the name of the variant. */
+const WAYS_OF_MESSAGES = [
+  ['guarded', 'called directly'],
+  ['guarded + Nest guard', "through Nest's pipeline"],
+];
+
+/** With one in flight on each connection: what comes together is cheaper. */
+function messageRows(echo) {
+  const cell = echo?.find(({ window, handlers }) => window === 1 && handlers === 1);
+  return WAYS_OF_MESSAGES.filter(([name]) => cell?.slices[name]).map(([name, text]) => {
+    const micros = cpuMicrosOf(cell, name);
+    return [
+      `small messages, each with its reply, a second for each core of Node: ${text}`,
+      thousands(MICROS / micros),
+      `1 s / ${micros.toFixed(1)} µs of server CPU (echo, one in flight); what your handler does comes on top`,
+    ];
+  });
 }
 
 function nodeRows(handshake) {
@@ -54,11 +74,14 @@ function memoryRows(cells = []) {
     });
 }
 
-/** What Redis does for a handshake, by the name of the variant; the ticket was issued before. */
+/** What Redis does for a handshake and for its end, which is a part of Node's figure, too; by the name of the variant. */
 const REDIS_WORK = {
-  'guarded ticket on Redis': { text: 'ticket, issued and used', keys: ['ticketIssue', 'ticketHandshake'] },
-  'guarded cookie on Redis': { text: 'session cookie', keys: ['cookieHandshake'] },
-  'guarded on Redis': { text: 'JWT', keys: ['jwtHandshake'] },
+  'guarded ticket on Redis': {
+    text: 'ticket (its issue counts for Redis alone)',
+    keys: ['ticketIssue', 'ticketHandshake', 'goodbye'],
+  },
+  'guarded cookie on Redis': { text: 'session cookie', keys: ['cookieHandshake', 'goodbye'] },
+  'guarded on Redis': { text: 'JWT', keys: ['jwtHandshake', 'goodbye'] },
 };
 
 /** Node and Redis together: who is busy first, and how long a reconnect of everybody takes. */
@@ -86,8 +109,8 @@ function togetherRows(handshake, cost) {
     });
 }
 
-function cpuMicrosOf(handshake, name) {
-  return summarize(handshake.slices[name].map(({ cpuMicros }) => cpuMicros)).median;
+function cpuMicrosOf({ slices }, name) {
+  return summarize(slices[name].map(({ cpuMicros }) => cpuMicros)).median;
 }
 
 function thousands(value) {

@@ -13,7 +13,8 @@ const ECHOES = [
 ];
 
 const HANDSHAKES = [
-  [OURS, 'tutorial', 'handshakes/s with a JWT', 'JwtService in handleConnection'],
+  [OURS, 'tutorial', 'handshakes/s with a JWT', 'JwtService in handleConnection, its secret a text'],
+  [OURS, 'tutorial (KeyObject)', 'handshakes/s with a JWT', 'JwtService in handleConnection, a KeyObject'],
   [OURS, 'stock Nest', 'handshakes/s with a JWT', 'stock Nest, nobody checked'],
   [
     'guarded ticket on Redis',

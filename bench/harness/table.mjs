@@ -1,3 +1,6 @@
+/** Above this a row says what the load can do, and not the server. */
+const BUSY = 0.9;
+
 /** A Markdown table with columns of equal width. */
 export function table(headings, rows) {
   const cells = [headings, ...rows.map((row) => row.map(String))];
@@ -19,4 +22,9 @@ function figure(value, digits) {
 /** A whole number, with commas. */
 export function count(number) {
   return number.toLocaleString('en-US');
+}
+
+/** How busy the load was. */
+export function busyShare(share) {
+  return `${(share * 100).toFixed(0)} %${share > BUSY ? ': its limit' : ''}`;
 }

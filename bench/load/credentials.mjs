@@ -16,15 +16,18 @@ export function signToken(key, user, { algorithm = 'HS256', ...claims } = {}) {
   return `${body}.${signatureOf(body, key, algorithm).toString('base64url')}`;
 }
 
-/** Tokens that no server may take: each has one thing wrong. */
+/** Tokens that no server may take: each has one thing wrong, and the last is none. */
 export function wrongTokens(key, algorithm) {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const otherKey =
     algorithm === 'ES256' ? privateKey.export({ format: 'pem', type: 'pkcs8' }) : randomBytes(32);
+  const now = Math.floor(Date.now() / 1_000);
   return {
     'a signature by another key': signToken(otherKey, 'mallory', { algorithm }),
     'another issuer': signToken(key, 'mallory', { algorithm, iss: 'https://other.example' }),
     'another audience': signToken(key, 'mallory', { algorithm, aud: 'other' }),
+    'an end that is over': signToken(key, 'mallory', { algorithm, iat: now - 7_200, exp: now - 3_600 }),
+    nothing: undefined,
   };
 }
 

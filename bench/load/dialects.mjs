@@ -16,14 +16,14 @@ export const DIALECTS = {
   /** WebSocket with Nest's envelope, the token in the Authorization header. */
   plain: {
     request: ({ token, query = '', headers = [] }) =>
-      upgradeRequest(`/ws${query}`, [...headers, ...(token ? [`Authorization: Bearer ${token}`] : [])]),
+      upgradeRequest(`/ws${query}`, [...headers, ...authorization(token)]),
     opening: () => [{ until: UPGRADED }],
     exchange: envelopeExchange,
   },
 
   /** The same, where the server takes anybody, then verifies, and says when it has. */
   ready: {
-    request: ({ token }) => upgradeRequest('/ws', [`Authorization: Bearer ${token}`]),
+    request: ({ token }) => upgradeRequest('/ws', authorization(token)),
     opening: () => [{ until: UPGRADED }, { until: '{"event":"ready"}' }],
     exchange: envelopeExchange,
   },
@@ -75,6 +75,10 @@ export const DIALECTS = {
     },
   },
 };
+
+function authorization(token) {
+  return token ? [`Authorization: Bearer ${token}`] : [];
+}
 
 function envelopeExchange(event, data) {
   const text = JSON.stringify({ event, data });

@@ -1,5 +1,6 @@
 // Makes the load, in a process of its own: what clients write was made beforehand, replies are counted by their length. It
 // does as little as it can, so that the server is what is measured.
+import { answerParent } from '../harness/answering.mjs';
 import { wrongTokens } from './credentials.mjs';
 import { makeClient, makeClientWith } from './client.mjs';
 import { DIALECTS } from './dialects.mjs';
@@ -60,7 +61,7 @@ const COMMANDS = {
     let messages = 0;
     const drained = sockets.map(
       (socket) =>
-        new Promise((resolve) => {
+        new Promise((resolve, reject) => {
           let bytes = 0;
           let next = 0;
           let inFlight = window;
@@ -78,7 +79,8 @@ const COMMANDS = {
             inFlight -= replies;
             if (inFlight > 0) return;
             socket.onBytes = undefined;
-            resolve();
+            if (bytes === 0) resolve();
+            else reject(new Error(`${server} answered something else besides`));
           };
           send(window);
         }),
@@ -172,11 +174,4 @@ function wrongTokenCredentials(secret, algorithm) {
   return Object.fromEntries(entries.map(([what, token]) => [what, { token }]));
 }
 
-process.on('message', async ({ id, ask, ...details }) => {
-  try {
-    process.send({ id, answer: (await COMMANDS[ask](details)) ?? null });
-  } catch (error) {
-    process.send({ id, error: error.message });
-  }
-});
-process.on('disconnect', () => process.exit());
+answerParent(COMMANDS);

@@ -1,6 +1,7 @@
 // Makes load at a steady pace, and watches sockets until the server closes them, in a process of its own. Frames are written as
 // they were precomputed; replies are told apart by their length.
 import { connect } from 'node:net';
+import { answerParent } from '../harness/answering.mjs';
 import { makeClientWith } from './client.mjs';
 import { clientFrame, serverFrame } from './client-frames.mjs';
 import { signToken } from './credentials.mjs';
@@ -125,11 +126,4 @@ function signAll({ secret, name, count, ageSeconds = 0 }) {
   }));
 }
 
-process.on('message', async ({ id, ask, ...details }) => {
-  try {
-    process.send({ id, answer: (await COMMANDS[ask](details)) ?? null });
-  } catch (error) {
-    process.send({ id, error: error.message });
-  }
-});
-process.on('disconnect', () => process.exit());
+answerParent(COMMANDS);

@@ -1,6 +1,7 @@
 // Makes load by ws itself, for what the generator does not speak, such as compressed frames. It works harder than the server
 // does: look at the server's processor time, not at messages a second.
 import WebSocket from 'ws';
+import { answerParent } from '../harness/answering.mjs';
 import { ORIGIN, signToken } from './credentials.mjs';
 
 const AT_ONCE = 20;
@@ -75,11 +76,4 @@ const COMMANDS = {
   },
 };
 
-process.on('message', async ({ id, ask, ...details }) => {
-  try {
-    process.send({ id, answer: (await COMMANDS[ask](details)) ?? null });
-  } catch (error) {
-    process.send({ id, error: error.message });
-  }
-});
-process.on('disconnect', () => process.exit());
+answerParent(COMMANDS);

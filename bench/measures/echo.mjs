@@ -3,7 +3,7 @@ import { atLeast } from '../harness/goals.mjs';
 import { profileServers } from '../harness/profile.mjs';
 import { inRounds, serverCost } from '../harness/rounds.mjs';
 import { summarize } from '../harness/statistics.mjs';
-import { spread, table } from '../harness/table.mjs';
+import { busyShare, spread, table } from '../harness/table.mjs';
 import { chooseVariants } from '../variants.mjs';
 
 const SIZES = {
@@ -25,6 +25,8 @@ const PER_MESSAGE = [
 ];
 /** In full mode alone. */
 const MORE = [
+  'bare ws + cork',
+  'stock Nest + throttler (60 s)',
   'stock Nest + JWT guard (KeyObject)',
   'public',
   'guarded + Nest pipe',
@@ -147,7 +149,7 @@ function report(cells) {
         ratioText(cell, name, 'bare ws', 'cpuMicros'),
         ratioText(cell, name, 'stock Nest', 'cpuMicros'),
         spread(scaled(column('gcShare'), 100), 0),
-        `${(column('generatorLoad').median * 100).toFixed(0)} %`,
+        busyShare(column('generatorLoad').median),
       ];
     }),
   );
@@ -193,6 +195,7 @@ const GOALS = [
   ['guarded + Nest guard', 'bare ws', 8, 1.2],
   ['guarded', 'bare ws', 8, 1.2],
   ['guarded + WsThrottle', 'stock Nest + throttler', 8, 15],
+  ['guarded + WsThrottle', 'stock Nest + throttler (60 s)', 8, 15],
 ];
 const HANDLERS_GOAL = 0.97;
 

@@ -5,7 +5,7 @@ import { percentiles } from '../harness/percentiles.mjs';
 import { profileServers } from '../harness/profile.mjs';
 import { inRounds, serverCost } from '../harness/rounds.mjs';
 import { summarize } from '../harness/statistics.mjs';
-import { spread, table } from '../harness/table.mjs';
+import { busyShare, spread, table } from '../harness/table.mjs';
 import { chooseVariants } from '../variants.mjs';
 
 const SIZES = {
@@ -125,7 +125,7 @@ function report({ slices }) {
       ratioText(slices, name, 'stock Nest', 'cpuMicros'),
       spread(column('p50Ms'), 1),
       spread(column('p99Ms'), 1),
-      `${(column('generatorLoad').median * 100).toFixed(0)} %`,
+      busyShare(column('generatorLoad').median),
     ];
   });
   return table(
@@ -158,13 +158,13 @@ function ratios(slices, name, other, key) {
 
 /** Each goal: whose handshakes, over whose, and how many times as many. */
 const GOALS = [
-  ['guarded', 'stock Nest', 1.0],
+  ['guarded', 'stock Nest', 1],
   ['guarded', 'tutorial', 4.5],
-  ['guarded ticket on Redis', 'ws + Redis ticket', 1.0],
+  ['guarded ticket on Redis', 'ws + Redis ticket', 1],
 ];
 
 function goals({ slices }) {
   return GOALS.filter(([name, other]) => slices[name] && slices[other]).map(([name, other, bound]) =>
-    atLeast(`handshakes, ${name} / ${other}`, ratios(slices, name, other, 'perSecond'), bound.toFixed(1)),
+    atLeast(`handshakes, ${name} / ${other}`, ratios(slices, name, other, 'perSecond'), bound),
   );
 }

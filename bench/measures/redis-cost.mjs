@@ -190,7 +190,8 @@ function reportOperations({ runs, idleMicrosPerSecond }) {
 
 function reportSizing({ bytesPer, microsPer }) {
   const handshakes = (micros) => count(Math.round((1e6 * CORE_SHARE) / micros / 100) * 100);
-  const megabytes = (bytes) => `${count(Math.round((bytes * 1e6) / 1e6 / 10) * 10)} MB`;
+  // Bytes for one are megabytes for a million.
+  const megabytes = (bytes) => `${count(Math.round(bytes / 10) * 10)} MB`;
   const { ticketIssue, ticketHandshake, cookieHandshake, jwtHandshake, goodbye, revocation } = microsPer;
   const rows = [
     ['a million users with 1 session each', megabytes(bytesPer.userOf1Session)],

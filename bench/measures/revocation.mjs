@@ -236,37 +236,17 @@ function reportMany({ count, variants }) {
   return table(headings, rows);
 }
 
+/** What is asked of a revocation of many: the figure, at most so many ms, told with so many digits. */
+const GOALS_OF_MANY = [
+  ['all fenced', ({ fencedMs }) => fencedMs, 3, 1],
+  ['last Close seen', ({ closedMs }) => closedMs, 600, 0],
+  ['loop delay', ({ loopDelayMs }) => loopDelayMs, 20, 1],
+  ["a bystander's p99", ({ bystanderMs }) => bystanderMs.p99, 5, 1],
+];
+
 function goalsOfMany(count, { name, runs }) {
   const what = `${count.toLocaleString('en-US')} sockets revoked, ${name}`;
-  const of = (pick) => runs.map(pick);
-  return [
-    atMost(
-      `${what}: all fenced`,
-      of(({ fencedMs }) => fencedMs),
-      3,
-      1,
-      'ms',
-    ),
-    atMost(
-      `${what}: last Close seen`,
-      of(({ closedMs }) => closedMs),
-      600,
-      0,
-      'ms',
-    ),
-    atMost(
-      `${what}: loop delay`,
-      of(({ loopDelayMs }) => loopDelayMs),
-      20,
-      1,
-      'ms',
-    ),
-    atMost(
-      `${what}: a bystander's p99`,
-      of(({ bystanderMs }) => bystanderMs.p99),
-      5,
-      1,
-      'ms',
-    ),
-  ];
+  return GOALS_OF_MANY.map(([figure, pick, bound, digits]) =>
+    atMost(`${what}: ${figure}`, runs.map(pick), bound, digits, 'ms'),
+  );
 }

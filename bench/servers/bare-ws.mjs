@@ -1,4 +1,5 @@
 // The floor: ws alone, with the envelope of Nest. BENCH_KEEP=request: it keeps the request of each connection, as many do.
+// BENCH_CORK=turn: replies of a turn leave in one write.
 import { WebSocketServer } from 'ws';
 import { echoTo } from './echo-on-ws.mjs';
 import { serve } from './serve.mjs';

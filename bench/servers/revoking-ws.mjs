@@ -1,20 +1,17 @@
 // What a team writes itself: ws, a JWT that is verified before the upgrade, and a Redis channel. When "everybody who logged in
 // before" is published there, every socket that this concerns is closed in one loop.
-import { createSecretKey } from 'node:crypto';
 import { createServer, STATUS_CODES } from 'node:http';
 import { Redis } from 'ioredis';
 import jsonwebtoken from 'jsonwebtoken';
 import { WebSocketServer } from 'ws';
-import { AUDIENCE, ISSUER } from '../load/credentials.mjs';
 import { sharedNow } from '../harness/shared-clock.mjs';
-import { echoEvents } from './echo-events.mjs';
+import { echoTo } from './echo-on-ws.mjs';
+import { bearerOf, jwtKey, JWT_RULES } from './jwt-rules.mjs';
 import { startSampling, stopSampling } from './loop-delay.mjs';
 import { serve } from './serve.mjs';
 
 const CHANNEL = 'revocations';
-const key = createSecretKey(Buffer.from(process.env.BENCH_JWT_SECRET));
-const rules = { algorithms: ['HS256'], issuer: ISSUER, audience: AUDIENCE };
-const handlers = new Map(echoEvents().map((event) => [event, (data) => ({ event, data })]));
+const key = jwtKey('object');
 const issuedAt = new WeakMap();
 let fences = { count: 0 };
 
@@ -23,19 +20,14 @@ const http = createServer();
 http.on('upgrade', (request, socket, head) => {
   let claims;
   try {
-    claims = jsonwebtoken.verify(request.headers.authorization?.slice('Bearer '.length), key, rules);
+    claims = jsonwebtoken.verify(bearerOf(request), key, JWT_RULES);
   } catch {
     socket.end(`HTTP/1.1 401 ${STATUS_CODES[401]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
     return;
   }
   sockets.handleUpgrade(request, socket, head, (client) => {
     issuedAt.set(client, claims.iat * 1_000);
-    client.on('error', () => {});
-    client.on('message', (frame) => {
-      const { event, data } = JSON.parse(frame);
-      const handle = handlers.get(event);
-      if (handle) client.send(JSON.stringify(handle(data)));
-    });
+    echoTo(client);
   });
 });
 

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { Session } from 'node:inspector/promises';
 import { performance, PerformanceObserver } from 'node:perf_hooks';
 import { writeHeapSnapshot } from 'node:v8';
+import { answerParent } from '../harness/answering.mjs';
 
 let gcMs = 0;
 let profiler;
@@ -41,22 +42,14 @@ const ANSWERS = {
  * @param answers what this server can be asked besides
  */
 export function serve(port, answers = {}) {
-  const all = { ...ANSWERS, ...answers };
   new PerformanceObserver((list) => {
     for (const { duration } of list.getEntries()) gcMs += duration;
   }).observe({ entryTypes: ['gc'] });
-  process.on('message', async ({ id, ask, ...details }) => {
-    try {
-      process.send({ id, answer: (await all[ask](details)) ?? null });
-    } catch (error) {
-      process.send({ id, error: error.message });
-    }
-  });
-  process.on('disconnect', () => process.exit());
+  answerParent({ ...ANSWERS, ...answers });
   process.send({ port });
 }
 
-/** Twice, with turns of the loop between: what the first run frees may hold on to something else. */
+/** Several times, with turns of the loop between: what is freed may have held on to something else. */
 async function collectGarbage() {
   for (let run = 0; run < 3; run += 1) {
     globalThis.gc();

@@ -57,11 +57,17 @@ export function exampleRun(): ExampleRun {
           guarded: slices(120_000, 70_000, 110_000),
         },
       },
+      {
+        handlers: 1,
+        window: 1,
+        slices: { 'bare ws': slices(50_000), guarded: slices(40_000) },
+      },
     ],
     handshake: {
       slices: {
         'bare ws': slices(8_000, 8_000),
         tutorial: slices(1_000, 1_000),
+        'tutorial (KeyObject)': slices(4_000, 4_000),
         guarded: slices(6_000, 4_000),
         'guarded ticket on Redis': slices(4_000, 4_000),
       },
@@ -86,6 +92,6 @@ export function exampleRun(): ExampleRun {
         ],
       },
     },
-    'redis-cost': { microsPer: { ticketIssue: 10, ticketHandshake: 15 } },
+    'redis-cost': { microsPer: { ticketIssue: 8, ticketHandshake: 13, goodbye: 4 } },
   };
 }

@@ -154,6 +154,13 @@ describe('sectionsOf', () => {
     );
   });
 
+  it('computes messages a second from processor time with one in flight', () => {
+    const { sizing } = sectionsOf(exampleRun(), MEASURES);
+    // 500,000 / 40,000 µs of CPU.
+    expect(rowOf(sizing, 'core of Node: called directly')).toContain('80,000');
+    expect(sizing).not.toContain("through Nest's pipeline");
+  });
+
   it('computes no memory from a run with few connections', () => {
     const run = exampleRun();
     for (const cell of run.memory!) cell.more = 1_000;
@@ -167,10 +174,18 @@ describe('sectionsOf', () => {
     expect(rowOf(sizing, '100,000 clients come back: ticket')).toContain('12.5 s of Node, 2.5 s of Redis');
   });
 
+  it('counts the end of a connection for Redis as it does for Node', () => {
+    const run = exampleRun();
+    run['redis-cost']!.microsPer.goodbye = 29;
+    const { sizing } = sectionsOf(run, MEASURES);
+    expect(rowOf(sizing, 'one core of Redis busy with handshakes: ticket')).toContain('2.5');
+  });
+
   it('sums up for the readme what a team would choose by', () => {
     const { summary } = sectionsOf(exampleRun(), MEASURES);
     expect(rowOf(summary, 'stock Nest, nobody checked')).toContain('2.00 (1.83–2.33)');
-    expect(rowOf(summary, 'JwtService in handleConnection')).toContain('5.00 (4.00–6.00)');
+    expect(rowOf(summary, 'JwtService in handleConnection, its secret a text')).toContain('5.00 (4.00–6.00)');
+    expect(rowOf(summary, 'JwtService in handleConnection, a KeyObject')).toContain('1.25 (1.00–1.50)');
     expect(rowOf(summary, 'heap of an idle connection')).toContain('0.35 (0.30–0.40)');
     expect(rowOf(summary, 'logout until the socket is closed')).toContain('4.0 ms');
     expect(rowOf(summary, '5,000 sockets revoked at once')).toContain('2.0 ms; 500.0 ms');

@@ -188,10 +188,15 @@ export class ConnectionService implements WatchOwner<Connection> {
     return true;
   }
 
-  /** Ends all of these. Fence first: what follows costs a hundred times as much, and would keep the last one open meanwhile. */
-  endAll(connections: readonly Connection[], ending: Ending): void {
+  /**
+   * Ends all of these. Fence first: what follows costs a hundred times as much, and would keep the last one open meanwhile.
+   *
+   * @returns how many were not ending already
+   */
+  endAll(connections: readonly Connection[], ending: Ending): number {
     const fenced = connections.filter((connection) => connection.fence(ending));
     for (const connection of fenced) this.#closer.enqueue(() => this.#finishEnd(connection, ending, true));
+    return fenced.length;
   }
 
   #finishEnd(connection: Connection, ending: Ending, isTold: boolean): void {

@@ -81,9 +81,7 @@ export class Connections {
     if (!maySend(close.code)) {
       throw new WsAuthError('invalid_selector', 'close(): the code must be 1000 to 1014 or 3000 to 4999');
     }
-    const selected = this.#select(selector);
-    return selected.filter((connection) => this.#service.end(connection, { close, reason: close.word }))
-      .length;
+    return this.#service.endAll(this.#select(selector), { close, reason: close.word });
   }
 
   #select(selector: ConnectionSelector): Connection[] {

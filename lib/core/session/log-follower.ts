@@ -18,7 +18,7 @@ const OVERRUN_RETRY_MS = 10_000;
 export interface LogFollowerOwner {
   end(connection: Connection, ending: Ending): boolean;
   /** Ends all of these: each is fenced before anything else is done about any. */
-  endAll(connections: readonly Connection[], ending: Ending): void;
+  endAll(connections: readonly Connection[], ending: Ending): number;
   /** Its session has other rights; whether the connection has, too, is to be looked at. */
   rightsApplied(connection: Connection, before: Principal): void;
   /** Its user has authenticated again. */
