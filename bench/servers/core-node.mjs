@@ -64,6 +64,7 @@ export function makeCoreNode() {
     stores,
     audit,
     clock,
+    monotonic,
     wheel,
     lifetime,
     closeCodes: options.closeCodes,

@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import type { Type } from '@nestjs/common';
 import type { ApplicationConfig, ModulesContainer } from '@nestjs/core';
 import { connectionParameterOf } from './decorators/parameters.decorator.js';
@@ -168,10 +169,12 @@ function hasOnly(
   );
 }
 
-/** The instance that Nest would use, unless an application, or a test of it, has put something else in its place. */
+/** The instance that Nest would use, unless an application, or a test of it, has put something else in its place or around it. */
 function ownInstance<T>(module: NestModule, type: Type<T>): T | undefined {
-  const instance: unknown = module.injectables.get(type)?.instance;
-  return (instance as object | undefined)?.constructor === type ? (instance as T) : undefined;
+  const instance = module.injectables.get(type)?.instance as object | undefined;
+  if (instance?.constructor !== type || types.isProxy(instance)) return undefined;
+  const isChanged = Object.keys(instance).some((name) => name in (type.prototype as object));
+  return isChanged ? undefined : (instance as T);
 }
 
 function hasGlobalEnhancers(config: ApplicationConfig): boolean {

@@ -150,6 +150,7 @@ export class WsAuthEngine {
       stores,
       audit,
       clock,
+      monotonic,
       wheel,
       lifetime,
       closeCodes,

@@ -14,7 +14,14 @@ import {
   type Type,
   type INestApplication,
 } from '@nestjs/common';
-import { APP_GUARD, APP_INTERCEPTOR, APP_PIPE, ApplicationConfig, ModulesContainer } from '@nestjs/core';
+import {
+  APP_GUARD,
+  APP_INTERCEPTOR,
+  APP_PIPE,
+  ApplicationConfig,
+  ModulesContainer,
+  NestFactory,
+} from '@nestjs/core';
 import { Test } from '@nestjs/testing';
 import {
   Ack,
@@ -244,6 +251,36 @@ describe('a handler has its pipeline', () => {
       .useValue(yes)
       .compile();
     const app = module.createNestApplication();
+    app.useWebSocketAdapter(new WsAuthAdapter(app));
+    await app.listen(0, '127.0.0.1');
+    try {
+      const found = findDirectHandlers(
+        app.get(ModulesContainer),
+        app.get(ApplicationConfig),
+        app.get(WS_AUTH_ENGINE),
+      );
+      expect(found.size).toBe(0);
+    } finally {
+      await app.close();
+    }
+  });
+
+  it.each([
+    [
+      'a proxy around',
+      (guard: CanActivate) =>
+        new Proxy(guard, {
+          get: (target, key) => (key === 'canActivate' ? () => false : (Reflect.get(target, key) as unknown)),
+        }),
+    ],
+    ['a method of its own on', (guard: CanActivate) => Object.assign(guard, { canActivate: () => false })],
+  ])('when the application puts %s our guard', async (_, change) => {
+    const Gateway = gatewayWith();
+    @Module({ imports: [WsAuthModule.forRoot(baseOptions())], providers: [Gateway] })
+    class RootModule {}
+    const instanceDecorator = (instance: unknown): unknown =>
+      instance instanceof WsAuthGuard ? change(instance) : instance;
+    const app = await NestFactory.create(RootModule, { logger: false, instrument: { instanceDecorator } });
     app.useWebSocketAdapter(new WsAuthAdapter(app));
     await app.listen(0, '127.0.0.1');
     try {

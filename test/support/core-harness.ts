@@ -117,6 +117,7 @@ export function coreHarness(init: CoreHarnessInit = {}): CoreHarness {
     stores,
     audit,
     clock,
+    monotonic,
     wheel,
     lifetime,
     closeCodes: options.closeCodes,

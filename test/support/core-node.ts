@@ -102,6 +102,7 @@ export class CoreNode {
       stores,
       audit,
       clock,
+      monotonic: monotonicClock,
       wheel,
       lifetime: new Lifetime({
         limits: DEFAULT_OPTIONS.lifetime,

@@ -1,4 +1,4 @@
-import { monotonicClock, type Clock } from '../clock.js';
+import type { Clock } from '../clock.js';
 
 /** For how long a turn of the loop may close sockets: a bystander's p99 stays below 5 ms. */
 const TURN_MS = 1;
@@ -16,7 +16,7 @@ export class PacedCloser {
   #turnEndsAt = 0;
 
   /** @param now monotonic */
-  constructor(now: Clock = monotonicClock) {
+  constructor(now: Clock) {
     this.#now = now;
   }
 

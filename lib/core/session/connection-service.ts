@@ -31,6 +31,7 @@ export interface ConnectionServiceOptions {
   readonly stores: Stores;
   readonly audit: AuditLog;
   readonly clock: Clock;
+  readonly monotonic: Clock;
   readonly wheel: DeadlineWheel;
   readonly lifetime: Lifetime;
   readonly closeCodes: CloseCodeScheme;
@@ -44,7 +45,7 @@ export class ConnectionService implements WatchOwner<Connection> {
   readonly #options: ConnectionServiceOptions;
   readonly #table = new ConnectionTable();
   readonly #follower: LogFollower;
-  readonly #closer = new PacedCloser();
+  readonly #closer: PacedCloser;
   readonly #activity: SessionActivity;
   readonly #revalidation: Revalidation;
   readonly #staleMsOf = (userHash: string): number =>
@@ -55,6 +56,7 @@ export class ConnectionService implements WatchOwner<Connection> {
 
   constructor(options: ConnectionServiceOptions) {
     this.#options = options;
+    this.#closer = new PacedCloser(options.monotonic);
     this.#activity = new SessionActivity({
       sessions: options.stores.sessions,
       wheel: options.wheel,

@@ -32,6 +32,7 @@ describe('ten thousand connections', () => {
       stores,
       audit,
       clock,
+      monotonic,
       wheel,
       lifetime,
       closeCodes: 'project',
