@@ -16,20 +16,34 @@ const settings = settingsOrExit();
 const measures = MEASURES.filter(({ name }) => settings.measures.includes(name));
 const result = { environment: environment(), settings };
 tell(`${describe(result.environment)} Mode ${settings.mode}. Median (min–max); ratios within a round.`);
+const failed = [];
 for (const measure of measures) {
   const begin = performance.now();
-  result[measure.name] = await measure.measure(settings, log);
+  try {
+    result[measure.name] = await measure.measure(settings, log);
+  } catch (error) {
+    // Of a measure that fails there are no figures; those of the others stand.
+    failed.push(measure.name);
+    tell(`\n## ${measure.title(settings)}\n\nFailed: ${error.message}`);
+    continue;
+  }
   tell(`\n## ${measure.title(settings)}\n`);
   tell(measure.report(result[measure.name], settings));
   log(`${measure.name} took ${((performance.now() - begin) / 1_000).toFixed(0)} s`);
 }
-result.goals = goalsOf(measures, result);
+result.goals = goalsOf(
+  measures.filter(({ name }) => !failed.includes(name)),
+  result,
+);
 if (result.goals.length > 0) {
   tell('\n## Goals\n');
   tell(goalsTable(result.goals));
 }
 log(`kept in ${keep('bench', result, report.join('\n'))}`);
-if (settings.isWritten) {
+if (failed.length > 0) {
+  log(`failed: ${failed.join(', ')}`);
+  process.exitCode = 1;
+} else if (settings.isWritten) {
   const { written, problems } = await writeDocs([result]);
   for (const file of written) log(`wrote ${file}`);
   for (const problem of problems) log(problem);
