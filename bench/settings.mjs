@@ -6,8 +6,8 @@ import { VARIANTS } from './variants.mjs';
 const MODES = ['quick', 'full', 'smoke'];
 
 export const USAGE = `npm run bench -- [quick|full|smoke] [options]
-  quick                     every measure, one process each: about four minutes
-  full                      several fresh processes, longer slices, more peers: about twenty minutes
+  quick                     every measure, one process each: about five minutes
+  full                      several fresh processes, longer slices, more peers: about half an hour
   smoke                     everything once and tiny, to see that it works: its figures say nothing
   --measure a,b             of ${MEASURES.map(({ name }) => name).join(', ')}
   --variants a,b            instead of those that a measure chooses, of

@@ -10,7 +10,7 @@ import { chooseVariants } from '../variants.mjs';
 
 const SIZES = {
   smoke: { processes: 1, slices: 1, handshakes: 50, warmUp: 50 },
-  quick: { processes: 1, slices: 4, handshakes: 1_500, warmUp: 6_000 },
+  quick: { processes: 1, slices: 4, handshakes: 800, warmUp: 3_000 },
   full: { processes: 2, slices: 4, handshakes: 1_500, warmUp: 8_000 },
 };
 /** How many clients are on their way at a time. */
