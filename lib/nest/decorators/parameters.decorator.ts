@@ -16,16 +16,10 @@ const READERS = new Map<unknown, ConnectionReader>();
  * The principal of the connection, as of this message; in an HTTP handler behind `WsAuthHttpGuard`, that of the request.
  * With a key, that part of it: `@WsPrincipal('id') userId: string`.
  */
-export const WsPrincipal = parameter<keyof Principal | undefined, unknown>(
-  (key, { principal }) => (key === undefined ? principal : principal[key]),
-  (key, { principal }) => (key === undefined ? principal : principal[key]),
-);
+export const WsPrincipal = parameter<keyof Principal | undefined, unknown>(readPrincipal, readPrincipal);
 
 /** The session behind the connection or the request, or `undefined` for a credential without one. */
-export const WsSession = parameter<undefined, Session | undefined>(
-  (_, { session }) => session,
-  (_, { session }) => session,
-);
+export const WsSession = parameter<undefined, Session | undefined>(readSession, readSession);
 
 /** The handshake of the connection: path, origin, address, subprotocol; never a credential. */
 export const WsHandshake = parameter<undefined, Handshake>((_, { handshake }) => handshake);
@@ -53,4 +47,16 @@ function parameter<Key, Value>(
   };
   READERS.set(factory, ofConnection as ConnectionReader);
   return createParamDecorator<Key, Value>(factory);
+}
+
+/** Of a connection and of the caller of a request alike. */
+function readPrincipal(key: keyof Principal | undefined, { principal }: Pick<Caller, 'principal'>): unknown {
+  return key === undefined ? principal : principal[key];
+}
+
+function readSession(
+  _: undefined,
+  { session }: { readonly session: Session | undefined },
+): Session | undefined {
+  return session;
 }
