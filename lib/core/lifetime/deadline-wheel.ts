@@ -65,9 +65,13 @@ export class DeadlineWheel {
     return deadline;
   }
 
-  /** Moves a deadline. Later costs nothing now; earlier moves it at once. */
-  reschedule(deadline: Deadline, delayMs: number): void {
-    deadline.dueAt = this.#now() + delayMs;
+  /**
+   * Moves a deadline. Later costs nothing now; earlier moves it at once.
+   *
+   * @param dueAt by the clock of the wheel
+   */
+  reschedule(deadline: Deadline, dueAt: number): void {
+    deadline.dueAt = dueAt;
     if (deadline.slot >= 0 && this.#slotAfter(deadline.dueAt) >= deadline.slot) return;
     this.cancel(deadline);
     this.#insert(deadline);

@@ -13,8 +13,22 @@ export interface HeartbeatPeer {
   readonly isReadingPaused: boolean;
 }
 
-/** What the heartbeats of a node have in common. */
-export interface HeartbeatSettings {
+/** The answer to a ping. */
+export interface AwaitedPong {
+  dueAt: number;
+  /** The payload, as numbers: a Buffer would keep the whole slab that it was cut from. */
+  readonly high: number;
+  readonly low: number;
+}
+
+/** What is known of one peer. Owned by the heartbeat, and kept by whoever watches the peer: one object less for each. */
+export interface Pulse {
+  nextPingAt: number;
+  awaitedPong: AwaitedPong | undefined;
+}
+
+/** What a heartbeat is built from. */
+export interface HeartbeatOptions {
   readonly pingIntervalMs: number;
   readonly pongTimeoutMs: number;
   readonly payloads: PingPayloads;
@@ -23,66 +37,66 @@ export interface HeartbeatSettings {
 }
 
 /**
- * Asks one peer for signs of life. Only the pong with the payload of the ping is one: RFC 6455 §5.5.3 lets anybody send
- * pongs, and other frames may have been sent before the peer's end of the connection was lost (requirement LT-04).
+ * Asks the peers of a node for signs of life. Only the pong with the payload of the ping is one: RFC 6455 §5.5.3 lets anybody
+ * send pongs, and other frames may have been sent before the peer's end of the connection was lost (requirement LT-04).
+ *
+ * Times are in ms by any clock that never jumps; where `now` is a whole number, all of them are.
  */
 export class Heartbeat {
-  readonly #settings: HeartbeatSettings;
-  #nextPingAt: number;
-  #pongDueAt = Infinity;
-  /** The payload that is awaited, as numbers: a Buffer would keep the whole slab that it was cut from. */
-  #high = 0;
-  #low = 0;
+  readonly #options: HeartbeatOptions;
 
-  /** @param now monotonic ms, as everywhere here */
-  constructor(settings: HeartbeatSettings, now: number) {
-    this.#settings = settings;
-    this.#nextPingAt = this.#afterInterval(now);
+  constructor(options: HeartbeatOptions) {
+    this.#options = options;
+  }
+
+  /** When a peer that was heard of now is to be pinged. */
+  nextPingAt(now: number): number {
+    const { pingIntervalMs, random } = this.#options;
+    return now + Math.ceil(pingIntervalMs * (1 - PING_SPREAD * random()));
   }
 
   /** When {@link beat} has something to do. */
-  get nextAt(): number {
-    return this.#isAwaiting ? this.#pongDueAt : this.#nextPingAt;
+  nextAt({ awaitedPong, nextPingAt }: Pulse): number {
+    return awaitedPong ? awaitedPong.dueAt : nextPingAt;
   }
 
   /** Pings when it is time to. @returns false when the peer has not answered in time */
-  beat(now: number, peer: HeartbeatPeer): boolean {
-    if (now >= this.#pongDueAt) {
-      const mayBeUnread = peer.isReadingPaused || now - this.#pongDueAt > STANDSTILL_MS;
-      if (!mayBeUnread) return false;
-      this.#pongDueAt = now + this.#settings.pongTimeoutMs;
-    }
-    if (!this.#isAwaiting && now >= this.#nextPingAt) this.#ping(now, peer);
+  beat(pulse: Pulse, now: number, peer: HeartbeatPeer): boolean {
+    const { awaitedPong } = pulse;
+    if (awaitedPong) return this.#mayStillAnswer(awaitedPong, now, peer);
+    if (now >= pulse.nextPingAt) this.#ping(pulse, now, peer);
     return true;
   }
 
   /** A pong arrived. One that was not asked for changes nothing. */
-  pong(payload: Buffer): void {
-    if (!this.#isAwaiting || payload.length !== PING_BYTES) return;
-    if (payload.readUInt32BE(0) !== this.#high || payload.readUInt32BE(4) !== this.#low) return;
-    this.#pongDueAt = Infinity;
+  pong(pulse: Pulse, payload: Buffer): void {
+    const { awaitedPong } = pulse;
+    if (!awaitedPong || payload.length !== PING_BYTES) return;
+    if (payload.readInt32BE(0) !== awaitedPong.high || payload.readInt32BE(4) !== awaitedPong.low) return;
+    pulse.awaitedPong = undefined;
   }
 
   /** This side reads again: the time to answer counts from now on. */
-  readingResumed(now: number): void {
-    if (this.#isAwaiting) this.#pongDueAt = now + this.#settings.pongTimeoutMs;
+  readingResumed({ awaitedPong }: Pulse, now: number): void {
+    if (awaitedPong) awaitedPong.dueAt = now + this.#options.pongTimeoutMs;
   }
 
-  get #isAwaiting(): boolean {
-    return this.#pongDueAt !== Infinity;
+  #mayStillAnswer(awaitedPong: AwaitedPong, now: number, peer: HeartbeatPeer): boolean {
+    if (now < awaitedPong.dueAt) return true;
+    const mayBeUnread = peer.isReadingPaused || now - awaitedPong.dueAt > STANDSTILL_MS;
+    if (mayBeUnread) awaitedPong.dueAt = now + this.#options.pongTimeoutMs;
+    return mayBeUnread;
   }
 
-  #ping(now: number, peer: HeartbeatPeer): void {
-    const payload = this.#settings.payloads.next();
-    this.#high = payload.readUInt32BE(0);
-    this.#low = payload.readUInt32BE(4);
-    this.#pongDueAt = now + this.#settings.pongTimeoutMs;
-    this.#nextPingAt = this.#afterInterval(now);
+  #ping(pulse: Pulse, now: number, peer: HeartbeatPeer): void {
+    const { payloads, pongTimeoutMs } = this.#options;
+    const payload = payloads.next();
+    pulse.awaitedPong = {
+      dueAt: now + pongTimeoutMs,
+      high: payload.readInt32BE(0),
+      low: payload.readInt32BE(4),
+    };
+    pulse.nextPingAt = this.nextPingAt(now);
     peer.ping(payload);
-  }
-
-  #afterInterval(now: number): number {
-    const { pingIntervalMs, random } = this.#settings;
-    return now + pingIntervalMs * (1 - PING_SPREAD * random());
   }
 }

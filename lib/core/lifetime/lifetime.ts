@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.js';
 import type { DeadlineWheel } from './deadline-wheel.js';
 import type { ResolvedLifetimeOptions } from './lifetime-options.js';
+import { Heartbeat } from './heartbeat.js';
 import { PingPayloads } from './ping-payloads.js';
 import { SocketWatch, type WatchedSocket, type WatchOwner, type WatchSettings } from './socket-watch.js';
 
@@ -22,7 +23,8 @@ export class Lifetime {
 
   constructor({ limits, wheel, clock, monotonic, random = Math.random }: LifetimeParts) {
     const { pingIntervalMs, pongTimeoutMs } = limits;
-    const heartbeat = { pingIntervalMs, pongTimeoutMs, payloads: new PingPayloads(), random };
+    const payloads = new PingPayloads();
+    const heartbeat = new Heartbeat({ pingIntervalMs, pongTimeoutMs, payloads, random });
     this.maxMs = limits.maxMs;
     this.#settings = { limits, heartbeat, wheel, clock, monotonic, random };
   }

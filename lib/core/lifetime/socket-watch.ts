@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.js';
 import type { Deadline, DeadlineWheel } from './deadline-wheel.js';
-import { Heartbeat, type HeartbeatPeer, type HeartbeatSettings } from './heartbeat.js';
+import type { AwaitedPong, Heartbeat, HeartbeatPeer, Pulse } from './heartbeat.js';
 import type { ResolvedLifetimeOptions } from './lifetime-options.js';
 
 /** Longest wait between two looks: bounds for how long a wall clock that was set forward goes unnoticed. */
@@ -41,7 +41,7 @@ export interface WatchOwner<S> {
 /** What all watches of a node have in common. */
 export interface WatchSettings {
   readonly limits: Pick<ResolvedLifetimeOptions, 'maxMs' | 'idleMs' | 'revalidateMs'>;
-  readonly heartbeat: HeartbeatSettings;
+  readonly heartbeat: Heartbeat;
   readonly wheel: DeadlineWheel;
   readonly clock: Clock;
   readonly monotonic: Clock;
@@ -50,43 +50,51 @@ export interface WatchSettings {
 }
 
 /**
+ * Whole milliseconds of the life of a socket; `undefined` for what never comes. There are many for each connection, and V8
+ * keeps such a number in its field as long as it is below 2^31 (24 days); any other one is an object of 16 bytes besides.
+ */
+type Age = number | undefined;
+
+/**
  * Everything by which one socket ends by time, behind one deadline: it is looked at when the earliest of the ends may have
  * come, and a message costs nothing here. Durations are counted on the monotonic clock. A credential ends by the wall clock
  * and, should that be set back, by the monotonic one (requirement LT-01).
  */
-export class SocketWatch<S extends WatchedSocket = WatchedSocket> implements Deadline {
+export class SocketWatch<S extends WatchedSocket = WatchedSocket> implements Deadline, Pulse {
   /** For the wheel. */
   dueAt = 0;
   /** For the wheel. */
   slot = -1;
+  /** For the heartbeat. */
+  nextPingAt: number;
+  /** For the heartbeat. */
+  awaitedPong: AwaitedPong | undefined;
   readonly #settings: WatchSettings;
   readonly #socket: S;
   readonly #owner: WatchOwner<S>;
-  readonly #heartbeat: Heartbeat;
-  readonly #lifeEndsAt: number;
+  /** Monotonic ms, by the clock of the wheel. Rounded up, as ages are rounded down: nothing comes early. */
+  readonly #openedAt: number;
   /** Unix ms. */
   #credentialEndsAt = Infinity;
   /** The same by the monotonic clock, as of when it was learnt. */
-  #credentialEndsBy = Infinity;
-  #expiringAt = Infinity;
-  /** Unix ms of the end that is announced, infinite for that of the longest life: each is announced once. */
-  #announcedEnd = Number.NaN;
-  #sessionIdleEndsAt = Infinity;
+  #credentialEndsBy: Age;
+  #expiringAt: Age;
+  /** Whose end is announced at that time: each is announced once. */
+  #announces: 'life' | 'credential' | undefined;
+  #sessionIdleEndsAt: Age;
   #revalidateAt: number;
-  #usedAt: number;
+  #usedAt = 0;
   #seenMessageAt: number;
-  #lookedAt: number;
+  #lookedAt = 0;
   #isStopped = false;
 
   constructor(settings: WatchSettings, socket: S, owner: WatchOwner<S>) {
-    const now = settings.monotonic();
     this.#settings = settings;
     this.#socket = socket;
     this.#owner = owner;
-    this.#heartbeat = new Heartbeat(settings.heartbeat, now);
-    this.#lifeEndsAt = now + settings.limits.maxMs;
-    this.#revalidateAt = this.#nextRevalidation(now);
-    this.#usedAt = this.#lookedAt = now;
+    this.#openedAt = Math.ceil(settings.monotonic());
+    this.nextPingAt = settings.heartbeat.nextPingAt(0);
+    this.#revalidateAt = this.#nextRevalidation(0);
     this.#seenMessageAt = socket.lastMessageAt;
   }
 
@@ -97,55 +105,57 @@ export class SocketWatch<S extends WatchedSocket = WatchedSocket> implements Dea
    * @param sessionIdleLeftMs until its session ends if it is not used
    */
   allowUntil(endsAt: number, sessionIdleLeftMs = Infinity): void {
-    const { clock, monotonic } = this.#settings;
-    const now = monotonic();
+    const now = this.#age;
+    const isFresh = endsAt !== this.#credentialEndsAt;
     this.#credentialEndsAt = endsAt;
-    this.#credentialEndsBy = now + endsAt - clock();
-    this.#sessionIdleEndsAt = now + sessionIdleLeftMs;
-    this.#announceEnd(now);
+    this.#credentialEndsBy = ageOrNever(now + endsAt - this.#settings.clock());
+    this.#sessionIdleEndsAt = ageOrNever(now + sessionIdleLeftMs);
+    this.#announceEnd(now, isFresh);
     this.#arm(now);
   }
 
-  #announceEnd(now: number): void {
-    const isOfLife = this.#lifeEndsAt <= this.#credentialEndsBy;
-    const end = isOfLife ? Infinity : this.#credentialEndsAt;
-    if (end === this.#announcedEnd) return;
-    this.#announcedEnd = end;
-    const lifeMs = (isOfLife ? this.#lifeEndsAt : this.#credentialEndsBy) - now;
-    this.#expiringAt = now + lifeMs - Math.min(EXPIRING_MS, lifeMs * EXPIRING_SHARE);
+  #announceEnd(now: number, isFresh: boolean): void {
+    const { maxMs } = this.#settings.limits;
+    const endsAt = Math.min(maxMs, this.#credentialEndsBy ?? Infinity);
+    const announces = endsAt === maxMs ? 'life' : 'credential';
+    const isKnown = announces === this.#announces && (announces === 'life' || !isFresh);
+    if (isKnown) return;
+    this.#announces = announces;
+    this.#expiringAt = Math.ceil(endsAt - Math.min(EXPIRING_MS, (endsAt - now) * EXPIRING_SHARE));
   }
 
   /** The store was asked about the session, and this is how long it lives without use. */
   sessionLives(idleLeftMs: number): void {
-    const now = this.#settings.monotonic();
-    this.#sessionIdleEndsAt = now + idleLeftMs;
+    const now = this.#age;
+    this.#sessionIdleEndsAt = ageOrNever(now + idleLeftMs);
     this.#arm(now);
   }
 
   /** The credential was held against the store just now. */
   revalidated(): void {
-    this.#revalidateAt = this.#nextRevalidation(this.#settings.monotonic());
+    this.#revalidateAt = this.#nextRevalidation(this.#age);
   }
 
   /** How long the session lives without use; infinite where there is none, or nobody knows. */
   get sessionIdleLeftMs(): number {
-    return this.#sessionIdleEndsAt - this.#settings.monotonic();
+    return (this.#sessionIdleEndsAt ?? Infinity) - this.#age;
   }
 
   /** True once the credential or the longest life is over, whether that was told or not. */
   get isExpired(): boolean {
-    return this.#isExpiredAt(this.#settings.monotonic());
+    return this.#isExpiredAt(this.#age);
   }
 
   pong(payload: Buffer): void {
-    this.#heartbeat.pong(payload);
+    const { heartbeat } = this.#settings;
+    heartbeat.pong(this, payload);
     // Where pings are due more often than answers, the next one is due before the answer was.
-    if (this.#heartbeat.nextAt < this.dueAt) this.#arm(this.#settings.monotonic());
+    if (this.#openedAt + heartbeat.nextAt(this) < this.dueAt) this.#arm(this.#age);
   }
 
   /** The socket is read again after it was paused by this side. */
   readingResumed(): void {
-    this.#heartbeat.readingResumed(this.#settings.monotonic());
+    this.#settings.heartbeat.readingResumed(this, this.#age);
   }
 
   /** The socket has ended. Harmless when it was told before. */
@@ -156,7 +166,7 @@ export class SocketWatch<S extends WatchedSocket = WatchedSocket> implements Dea
 
   /** Called by the wheel. */
   onDue(): void {
-    const now = this.#settings.monotonic();
+    const now = this.#age;
     let due: LifetimeDue | undefined;
     try {
       due = this.#look(now);
@@ -171,15 +181,17 @@ export class SocketWatch<S extends WatchedSocket = WatchedSocket> implements Dea
     this.#noteUse(now);
     if (this.#isExpiredAt(now)) return 'expired';
     if (now >= this.#idleEndsAt) return 'idle';
-    if (now >= this.#expiringAt) {
-      this.#expiringAt = Infinity;
+    if (hasCome(this.#expiringAt, now)) {
+      this.#expiringAt = undefined;
       return 'expiring';
     }
-    if (this.#socket.transport && !this.#heartbeat.beat(now, this.#socket.transport)) return 'silent';
-    if (now < this.#revalidateAt && now < this.#sessionIdleEndsAt) return undefined;
+    const { transport } = this.#socket;
+    if (transport && !this.#settings.heartbeat.beat(this, now, transport)) return 'silent';
+    const isUnused = hasCome(this.#sessionIdleEndsAt, now);
+    if (now < this.#revalidateAt && !isUnused) return undefined;
     this.#revalidateAt = this.#nextRevalidation(now);
     // Not known until the store has answered: by then it may have been used elsewhere.
-    if (now >= this.#sessionIdleEndsAt) this.#sessionIdleEndsAt = Infinity;
+    if (isUnused) this.#sessionIdleEndsAt = undefined;
     return 'revalidate';
   }
 
@@ -193,15 +205,16 @@ export class SocketWatch<S extends WatchedSocket = WatchedSocket> implements Dea
       const ageMs = this.#settings.clock() - lastMessageAt;
       const longestMs = now - this.#lookedAt;
       const wasSet = ageMs < 0 || ageMs > longestMs + CLOCK_DRIFT_MS;
-      this.#usedAt = wasSet ? now : now - Math.min(ageMs, longestMs);
+      this.#usedAt = wasSet ? now : Math.ceil(now - Math.min(ageMs, longestMs));
       this.#seenMessageAt = lastMessageAt;
     }
     this.#lookedAt = now;
   }
 
   #isExpiredAt(now: number): boolean {
-    if (now >= this.#lifeEndsAt || now >= this.#credentialEndsBy) return true;
-    return this.#settings.clock() >= this.#credentialEndsAt;
+    const { limits, clock } = this.#settings;
+    if (now >= limits.maxMs || hasCome(this.#credentialEndsBy, now)) return true;
+    return clock() >= this.#credentialEndsAt;
   }
 
   get #idleEndsAt(): number {
@@ -211,23 +224,36 @@ export class SocketWatch<S extends WatchedSocket = WatchedSocket> implements Dea
 
   #nextRevalidation(now: number): number {
     const { limits, random } = this.#settings;
-    return now + limits.revalidateMs * (1 + REVALIDATION_SPREAD * (2 * random() - 1));
+    return now + Math.ceil(limits.revalidateMs * (1 + REVALIDATION_SPREAD * (2 * random() - 1)));
   }
 
   #arm(now: number): void {
     if (this.#isStopped) return;
-    const { clock, wheel } = this.#settings;
+    const { clock, heartbeat, limits, wheel } = this.#settings;
     const nextAt = Math.min(
       now + MAX_LOOK_MS,
       now + this.#credentialEndsAt - clock(),
-      this.#credentialEndsBy,
-      this.#lifeEndsAt,
-      this.#expiringAt,
+      this.#credentialEndsBy ?? Infinity,
+      limits.maxMs,
+      this.#expiringAt ?? Infinity,
       this.#idleEndsAt,
-      this.#heartbeat.nextAt,
+      heartbeat.nextAt(this),
       this.#revalidateAt,
-      this.#sessionIdleEndsAt,
+      this.#sessionIdleEndsAt ?? Infinity,
     );
-    wheel.reschedule(this, Math.max(0, nextAt - now));
+    wheel.reschedule(this, Math.ceil(this.#openedAt + nextAt));
   }
+
+  get #age(): number {
+    return Math.floor(this.#settings.monotonic()) - this.#openedAt;
+  }
+}
+
+/** Rounded although it is whole mostly: the sum of large numbers is an object until it is rounded. */
+function ageOrNever(ms: number): Age {
+  return ms === Infinity ? undefined : Math.ceil(ms);
+}
+
+function hasCome(at: Age, now: number): boolean {
+  return at !== undefined && now >= at;
 }

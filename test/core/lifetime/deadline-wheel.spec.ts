@@ -178,8 +178,8 @@ describe('DeadlineWheel', () => {
     });
 
     it('lets a callback move another that is due with it', () => {
-      const { fired, schedule, pass, wheel } = wheelWithClock();
-      wheel.schedule(100, () => wheel.reschedule(second, 1_000));
+      const { fired, schedule, pass, now, wheel } = wheelWithClock();
+      wheel.schedule(100, () => wheel.reschedule(second, now() + 1_000));
       const second = schedule('moved', 100);
       pass(1_000);
       expect(fired).toEqual([]);
@@ -190,10 +190,10 @@ describe('DeadlineWheel', () => {
 
   describe('reschedule', () => {
     it('moves a deadline later', () => {
-      const { fired, schedule, pass, wheel } = wheelWithClock();
+      const { fired, schedule, pass, now, wheel } = wheelWithClock();
       const deadline = schedule('a', 100);
       pass(TICK);
-      wheel.reschedule(deadline, 1_000);
+      wheel.reschedule(deadline, now() + 1_000);
       pass(950);
       expect(fired).toEqual([]);
       pass(100);
@@ -201,20 +201,20 @@ describe('DeadlineWheel', () => {
     });
 
     it('moves a deadline earlier', () => {
-      const { fired, schedule, pass, wheel } = wheelWithClock();
+      const { fired, schedule, pass, now, wheel } = wheelWithClock();
       const deadline = schedule('a', 30 * DAY);
-      wheel.reschedule(deadline, 100);
+      wheel.reschedule(deadline, now() + 100);
       pass(100);
       expect(fired).toEqual(['a']);
       expect(wheel.size).toBe(0);
     });
 
     it('fires once for a deadline that was moved over and over', () => {
-      const { fired, schedule, pass, wheel } = wheelWithClock();
+      const { fired, schedule, pass, now, wheel } = wheelWithClock();
       const deadline = schedule('a', 100);
       for (let move = 0; move < 100; move += 1) {
         pass(TICK);
-        wheel.reschedule(deadline, 500);
+        wheel.reschedule(deadline, now() + 500);
         expect(wheel.size).toBe(1);
       }
       expect(fired).toEqual([]);
@@ -223,14 +223,14 @@ describe('DeadlineWheel', () => {
     });
 
     it('wakes a deadline that has fired or was cancelled', () => {
-      const { fired, schedule, pass, wheel } = wheelWithClock();
+      const { fired, schedule, pass, now, wheel } = wheelWithClock();
       const deadline = schedule('a', 100);
       pass(100);
-      wheel.reschedule(deadline, 100);
+      wheel.reschedule(deadline, now() + 100);
       pass(100);
-      wheel.reschedule(deadline, 100);
+      wheel.reschedule(deadline, now() + 100);
       wheel.cancel(deadline);
-      wheel.reschedule(deadline, 100);
+      wheel.reschedule(deadline, now() + 100);
       pass(100);
       expect(fired).toEqual(['a', 'a', 'a']);
     });
@@ -323,7 +323,7 @@ describe('DeadlineWheel', () => {
               wheel.cancel(entry.deadline);
               entry.dueAt = undefined;
             } else {
-              wheel.reschedule(entry.deadline, action.delayMs);
+              wheel.reschedule(entry.deadline, now() + action.delayMs);
               entry.dueAt = now() + Math.max(0, action.delayMs);
             }
           }

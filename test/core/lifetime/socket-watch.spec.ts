@@ -173,6 +173,45 @@ describe('SocketWatch', () => {
     });
   });
 
+  describe('an end', () => {
+    /** Lets all but a moment of a time pass, and then that. @returns what had ended the socket before and after */
+    function around(ms: number, ends: () => readonly LifetimeDue[]): readonly LifetimeDue[][] {
+      // Never by a minute: that is the longest wait between two looks.
+      pass(ms - MINUTE, 59_000);
+      pass(MINUTE - 1, 1);
+      const before = [...ends()];
+      pass(1 + TICK, 1);
+      return [before, [...ends()]];
+    }
+
+    it.each([
+      ['the longest life', 'expired', { maxMs: 30 * DAY }, Infinity],
+      ['the idle time', 'idle', { maxMs: 40 * DAY, idleMs: 30 * DAY }, Infinity],
+      ['the credential', 'expired', { maxMs: 40 * DAY }, 30 * DAY],
+    ] as const)('in 30 days, of %s, comes then and within a tick (LT-02)', (_, due, limits, endsInMs) => {
+      const { watch, ends } = watched({ pingIntervalMs: DAY, revalidateMs: DAY, ...limits });
+      watch.allowUntil(clock() + endsInMs);
+      expect(around(30 * DAY, ends)).toEqual([[], [due]]);
+    });
+
+    it.each([
+      ['the longest life', 'expired', { maxMs: 5 * MINUTE }, Infinity],
+      ['the idle time', 'idle', { idleMs: 5 * MINUTE }, Infinity],
+      ['the credential', 'expired', {}, 5 * MINUTE],
+    ] as const)(
+      'of %s comes within a tick on a node that is up for 25 days, and never early (LT-02)',
+      (_, due, limits, endsInMs) => {
+        monotonic.set(2 ** 31 - 4 * MINUTE);
+        for (const fraction of [0, 0.1, 0.5, 0.9]) {
+          monotonic.advance(fraction);
+          const { watch, ends } = watched(limits);
+          watch.allowUntil(clock() + endsInMs);
+          expect(around(5 * MINUTE, ends)).toEqual([[], [due]]);
+        }
+      },
+    );
+  });
+
   describe('the idle time', () => {
     it('ends a socket that sends no message, pings answered or not asked (LT-03)', () => {
       const { watch, ends } = watched({ idleMs: 15 * MINUTE });
