@@ -331,7 +331,7 @@ export class HandshakeAuthenticator {
       path: gateway.path,
       query: stripCredentials(request.query, this.#secretParameters),
       origin: gateway.origins.find(request.origin) ?? request.origin,
-      host: request.host.port === undefined ? request.host.name : `${request.host.name}:${request.host.port}`,
+      host: this.#hosts.textOf(request.host),
       address: address.ip,
       addressSource: address.source,
       secure: raw.encrypted || address.forwardedSecure,

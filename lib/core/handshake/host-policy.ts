@@ -39,6 +39,7 @@ export function isLoopbackHost(host: HostName): boolean {
  */
 export class HostPolicy {
   readonly #entries: readonly HostName[] | undefined;
+  #lastText = '';
 
   constructor(hosts: readonly string[] | undefined) {
     this.#entries = hosts?.map((entry) => parseHostEntry(entry)).filter((entry) => entry !== null);
@@ -49,5 +50,12 @@ export class HostPolicy {
     return this.#entries.some(
       (entry) => entry.name === host.name && (entry.port === undefined || entry.port === host.port),
     );
+  }
+
+  /** A host as text. Each connection keeps it: it is there once for all that name the same host one after the other. */
+  textOf({ name, port }: HostName): string {
+    const text = port === undefined ? name : `${name}:${port}`;
+    if (text !== this.#lastText) this.#lastText = text;
+    return this.#lastText;
   }
 }

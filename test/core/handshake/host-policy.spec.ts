@@ -184,6 +184,20 @@ describe('HostPolicy', () => {
       expect(allows(undefined, 'evil.example')).toBe(true);
     });
   });
+
+  it('writes a host as text, whichever was written before', () => {
+    const policy = new HostPolicy(undefined);
+    const names = [
+      'a.example',
+      'a.example',
+      'a.example:1',
+      'a.example:2',
+      'b.example:2',
+      '[::1]:80',
+      'a.example',
+    ];
+    expect(names.map((name) => policy.textOf(parseHost(name)!))).toEqual(names);
+  });
 });
 
 describe('parseHostEntry', () => {
