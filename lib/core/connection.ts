@@ -99,15 +99,15 @@ export class Connection implements WatchedSocket {
   readonly handshake: Handshake;
   /** Unix ms at which it was admitted. */
   readonly openedAt: number;
-  readonly #lifeEndsAt: number;
+  readonly #maxMs: number;
   readonly #staleMsOf: (userHash: string) => number;
   /** @internal */
   readonly terms: ConnectionTerms;
   #grant: Grant;
-  #principal: Principal;
-  #authTime: number;
+  /** Unix ms of the last proof where it is not that of the grant; 0 where none counts. */
+  #provedAt: number | undefined;
   /** Unix ms: what was proved before counts no more. */
-  #doubtedUntil = 0;
+  #doubtedUntil: number | undefined;
   #state: State = 'open';
   #ending: Ending | undefined;
   #transport: ConnectionTransport | undefined;
@@ -138,11 +138,9 @@ export class Connection implements WatchedSocket {
   ) {
     this.id = id;
     this.handshake = handshake;
-    this.#lifeEndsAt = now + maxMs;
+    this.#maxMs = maxMs;
     this.#staleMsOf = staleMsOf;
     this.#grant = grant;
-    this.#principal = grant.principal;
-    this.#authTime = grant.authTime;
     this.terms = terms;
     this.openedAt = now;
     this.lastMessageAt = now;
@@ -150,7 +148,7 @@ export class Connection implements WatchedSocket {
 
   /** Who the connection acts for, as of now: roles and scopes can change while it lives. */
   get principal(): Principal {
-    return this.#principal;
+    return this.#grant.principal;
   }
 
   /** The session behind the connection, or `undefined` for a credential without one. */
@@ -168,12 +166,12 @@ export class Connection implements WatchedSocket {
    * was proved stays proved: a refresh with an older credential does not set it back.
    */
   get authTime(): number {
-    return this.#authTime;
+    return this.#provedAt ?? this.#grant.authTime;
   }
 
   /** Unix ms at which the credential, the session or the longest life of a connection ends it. */
   get expiresAt(): number {
-    return Math.min(this.#grant.expiresAt, this.#lifeEndsAt);
+    return Math.min(this.#grant.expiresAt, this.openedAt + this.#maxMs);
   }
 
   /**
@@ -265,26 +263,26 @@ export class Connection implements WatchedSocket {
 
   /** @internal What asks for a recent authentication asks for one from after this moment. */
   forgetAuthentication(now: number): void {
-    this.#authTime = 0;
+    this.#provedAt = 0;
     // Tokens tell seconds.
     this.#doubtedUntil = Math.floor(now / 1_000) * 1_000;
   }
 
   /** @internal A fresh credential of the same principal. */
   renew(grant: Grant): void {
+    this.#provedAt = this.authTime;
     this.#grant = grant;
-    this.#principal = grant.principal;
     this.noteAuthentication(grant.authTime);
   }
 
   /** @internal The user has proved who it is, then. */
   noteAuthentication(authTime: number): void {
-    if (authTime > this.#authTime && authTime >= this.#doubtedUntil) this.#authTime = authTime;
+    if (authTime > this.authTime && authTime >= (this.#doubtedUntil ?? 0)) this.#provedAt = authTime;
   }
 
   /** @internal The session, or its rights, changed; what the credential allows at most stays. */
   replaceSession(session: Session): void {
-    this.#grant = { ...this.#grant, session };
-    this.#principal = narrowPrincipal(principalOfSession(session), this.#grant.narrowing);
+    const principal = narrowPrincipal(principalOfSession(session), this.#grant.narrowing);
+    this.#grant = { ...this.#grant, principal, session };
   }
 }

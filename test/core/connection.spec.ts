@@ -90,6 +90,44 @@ describe('Connection', () => {
     expect([connection.expiresAt, connection.credential]).toEqual([5, 'ticket']);
   });
 
+  describe('the time at which the user last proved who it is', () => {
+    const NOON = 1_800_000_000_000;
+
+    it('is that of the credential, and no refresh with an older one sets it back', () => {
+      const connection = looseConnection({ authTime: NOON });
+      expect(connection.authTime).toBe(NOON);
+      connection.renew(grantOf({ authTime: NOON - 1 }));
+      expect(connection.authTime).toBe(NOON);
+      connection.renew(grantOf({ authTime: NOON + 1 }));
+      expect(connection.authTime).toBe(NOON + 1);
+    });
+
+    it('is that of a later proof, and no refresh with an older credential sets it back', () => {
+      const connection = looseConnection({ authTime: NOON });
+      connection.noteAuthentication(NOON + 5);
+      connection.noteAuthentication(NOON + 3);
+      connection.renew(grantOf({ authTime: NOON + 4 }));
+      expect(connection.authTime).toBe(NOON + 5);
+    });
+
+    it('is unknown once it is in doubt, until there is a proof from the second of the doubt or later', () => {
+      const connection = looseConnection({ authTime: NOON });
+      connection.forgetAuthentication(NOON + 10_700);
+      expect(connection.authTime).toBe(0);
+      connection.noteAuthentication(NOON + 9_999);
+      connection.renew(grantOf({ authTime: NOON + 9_999 }));
+      expect(connection.authTime).toBe(0);
+      connection.renew(grantOf({ authTime: NOON + 10_000 }));
+      expect(connection.authTime).toBe(NOON + 10_000);
+    });
+
+    it('is that of the first credential that says so', () => {
+      const connection = looseConnection({ authTime: 0 });
+      connection.renew(grantOf({ authTime: NOON }));
+      expect(connection.authTime).toBe(NOON);
+    });
+  });
+
   it('has the rights of its session, never more than its credential allows (SE-09)', () => {
     const session = sessionOf(USER, { roles: ['a', 'b'], scopes: ['read', 'write'] });
     const narrowing = { roles: ['a'], scopes: ['read', 'admin'] };
