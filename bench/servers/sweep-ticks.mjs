@@ -32,7 +32,8 @@ export function sweepTicks({ connections, ticks }) {
   const add = () => {
     const socket = {
       isOpen: true,
-      lastMessageAt: clock(),
+      openedAt: clock(),
+      lastMessageAfterMs: 0,
       transport: {
         isReadingPaused: false,
         ping: (payload) => {
@@ -52,8 +53,10 @@ export function sweepTicks({ connections, ticks }) {
     const ms = performance.now() - begin;
     for (const { socket, payload } of unanswered) socket.watch.pong(payload);
     unanswered = [];
-    for (let count = 0; count < MESSAGES_PER_TICK; count += 1)
-      sockets[(Math.random() * sockets.length) | 0].lastMessageAt = clock();
+    for (let count = 0; count < MESSAGES_PER_TICK; count += 1) {
+      const socket = sockets[(Math.random() * sockets.length) | 0];
+      socket.lastMessageAfterMs = clock() - socket.openedAt;
+    }
     return ms;
   };
   const perTick = Math.ceil((connections * TICK_MS) / FILL_MS);

@@ -113,8 +113,8 @@ export class Connection implements WatchedSocket {
   #transport: ConnectionTransport | undefined;
   /** The Close of a connection that has no socket yet. */
   #unwrittenClose: [code: number, reason: string] | undefined;
-  /** Unix ms of the last application message. */
-  lastMessageAt: number;
+  /** @internal by the wall clock, from the opening to the last application message */
+  lastMessageAfterMs = 0;
   /** @internal the last entry of the revocation log that the store's decision has seen: only later ones concern it */
   seenUpTo = '0-0';
   /** @internal when it ends by time; set as long as a service knows it */
@@ -143,7 +143,6 @@ export class Connection implements WatchedSocket {
     this.#grant = grant;
     this.terms = terms;
     this.openedAt = now;
-    this.lastMessageAt = now;
   }
 
   /** Who the connection acts for, as of now: roles and scopes can change while it lives. */
@@ -181,6 +180,16 @@ export class Connection implements WatchedSocket {
    */
   get staleMs(): number {
     return this.#staleMsOf(this.#grant.userHash);
+  }
+
+  /** Unix ms of the last application message, or of the opening. */
+  get lastMessageAt(): number {
+    return this.openedAt + this.lastMessageAfterMs;
+  }
+
+  set lastMessageAt(at: number) {
+    // Rounded although it is whole: the difference of large numbers takes memory of its own until it is.
+    this.lastMessageAfterMs = Math.floor(at - this.openedAt);
   }
 
   /** False from the moment in which it was decided that the connection ends. */

@@ -11,8 +11,10 @@ import type { LifetimeDue, SocketWatch, WatchedSocket, WatchOwner } from './sock
 export class PublicConnection implements WatchedSocket {
   readonly handshake: Handshake;
   readonly transport: ConnectionTransport;
-  /** Unix ms of the last application message, or of the opening. */
-  lastMessageAt: number;
+  /** Unix ms. */
+  readonly openedAt: number;
+  /** By the wall clock, from the opening to the last application message. */
+  lastMessageAfterMs = 0;
   /** Until when it may stay; set when it is opened. */
   watch: SocketWatch | undefined;
   isOpen = true;
@@ -20,7 +22,7 @@ export class PublicConnection implements WatchedSocket {
   constructor(handshake: Handshake, transport: ConnectionTransport, now: number) {
     this.handshake = handshake;
     this.transport = transport;
-    this.lastMessageAt = now;
+    this.openedAt = now;
   }
 
   /** What the audit log is told of it. */
@@ -54,7 +56,7 @@ export class PublicConnections implements WatchOwner<PublicConnection> {
 
   /** An application message of this connection is dispatched. */
   noteMessage(connection: PublicConnection): void {
-    connection.lastMessageAt = this.#clock();
+    connection.lastMessageAfterMs = Math.floor(this.#clock() - connection.openedAt);
   }
 
   /** The socket is gone. Harmless when that was told before. */

@@ -19,8 +19,10 @@ const EXPIRING_SHARE = 0.2;
 /** A socket as far as its lifetime goes. */
 export interface WatchedSocket {
   readonly isOpen: boolean;
-  /** Unix ms of the last application message, or of the opening. */
-  readonly lastMessageAt: number;
+  /** Unix ms. */
+  readonly openedAt: number;
+  /** By the wall clock, from the opening to the last application message. */
+  readonly lastMessageAfterMs: number;
   /** Left out while there is no socket yet. */
   readonly transport: HeartbeatPeer | undefined;
 }
@@ -74,8 +76,8 @@ export class SocketWatch<S extends WatchedSocket = WatchedSocket> implements Dea
   readonly #owner: WatchOwner<S>;
   /** Monotonic ms, by the clock of the wheel. Rounded up, as ages are rounded down: nothing comes early. */
   readonly #openedAt: number;
-  /** Unix ms. */
-  #credentialEndsAt = Infinity;
+  /** By the wall clock. */
+  #credentialEndsAt: Age;
   /** The same by the monotonic clock, as of when it was learnt. */
   #credentialEndsBy: Age;
   #expiringAt: Age;
@@ -84,7 +86,8 @@ export class SocketWatch<S extends WatchedSocket = WatchedSocket> implements Dea
   #sessionIdleEndsAt: Age;
   #revalidateAt: number;
   #usedAt = 0;
-  #seenMessageAt: number;
+  /** By the wall clock, as the socket tells it. */
+  #seenMessageAfterMs = 0;
   #lookedAt = 0;
   #isStopped = false;
 
@@ -95,7 +98,6 @@ export class SocketWatch<S extends WatchedSocket = WatchedSocket> implements Dea
     this.#openedAt = Math.ceil(settings.monotonic());
     this.nextPingAt = settings.heartbeat.nextPingAt(0);
     this.#revalidateAt = this.#nextRevalidation(0);
-    this.#seenMessageAt = socket.lastMessageAt;
   }
 
   /**
@@ -106,8 +108,9 @@ export class SocketWatch<S extends WatchedSocket = WatchedSocket> implements Dea
    */
   allowUntil(endsAt: number, sessionIdleLeftMs = Infinity): void {
     const now = this.#age;
-    const isFresh = endsAt !== this.#credentialEndsAt;
-    this.#credentialEndsAt = endsAt;
+    const credentialEndsAt = ageOrNever(endsAt - this.#socket.openedAt);
+    const isFresh = credentialEndsAt !== this.#credentialEndsAt;
+    this.#credentialEndsAt = credentialEndsAt;
     this.#credentialEndsBy = ageOrNever(now + endsAt - this.#settings.clock());
     this.#sessionIdleEndsAt = ageOrNever(now + sessionIdleLeftMs);
     this.#announceEnd(now, isFresh);
@@ -200,21 +203,20 @@ export class SocketWatch<S extends WatchedSocket = WatchedSocket> implements Dea
    * clock was set; then the message counts as one of now.
    */
   #noteUse(now: number): void {
-    const { lastMessageAt } = this.#socket;
-    if (lastMessageAt !== this.#seenMessageAt) {
-      const ageMs = this.#settings.clock() - lastMessageAt;
+    const { lastMessageAfterMs } = this.#socket;
+    if (lastMessageAfterMs !== this.#seenMessageAfterMs) {
+      const ageMs = this.#wallAge - lastMessageAfterMs;
       const longestMs = now - this.#lookedAt;
       const wasSet = ageMs < 0 || ageMs > longestMs + CLOCK_DRIFT_MS;
       this.#usedAt = wasSet ? now : Math.ceil(now - Math.min(ageMs, longestMs));
-      this.#seenMessageAt = lastMessageAt;
+      this.#seenMessageAfterMs = lastMessageAfterMs;
     }
     this.#lookedAt = now;
   }
 
   #isExpiredAt(now: number): boolean {
-    const { limits, clock } = this.#settings;
-    if (now >= limits.maxMs || hasCome(this.#credentialEndsBy, now)) return true;
-    return clock() >= this.#credentialEndsAt;
+    if (now >= this.#settings.limits.maxMs || hasCome(this.#credentialEndsBy, now)) return true;
+    return hasCome(this.#credentialEndsAt, this.#wallAge);
   }
 
   get #idleEndsAt(): number {
@@ -229,10 +231,10 @@ export class SocketWatch<S extends WatchedSocket = WatchedSocket> implements Dea
 
   #arm(now: number): void {
     if (this.#isStopped) return;
-    const { clock, heartbeat, limits, wheel } = this.#settings;
+    const { heartbeat, limits, wheel } = this.#settings;
     const nextAt = Math.min(
       now + MAX_LOOK_MS,
-      now + this.#credentialEndsAt - clock(),
+      now + (this.#credentialEndsAt ?? Infinity) - this.#wallAge,
       this.#credentialEndsBy ?? Infinity,
       limits.maxMs,
       this.#expiringAt ?? Infinity,
@@ -246,6 +248,10 @@ export class SocketWatch<S extends WatchedSocket = WatchedSocket> implements Dea
 
   get #age(): number {
     return Math.floor(this.#settings.monotonic()) - this.#openedAt;
+  }
+
+  get #wallAge(): number {
+    return this.#settings.clock() - this.#socket.openedAt;
   }
 }
 

@@ -38,7 +38,8 @@ describe('SocketWatch', () => {
     const dues: LifetimeDue[] = [];
     const socket = {
       isOpen: true,
-      lastMessageAt: clock(),
+      openedAt: clock(),
+      lastMessageAfterMs: 0,
       answers: true,
       transport: {
         isReadingPaused: false,
@@ -70,8 +71,8 @@ describe('SocketWatch', () => {
     }
   }
 
-  function message(socket: { lastMessageAt: number }): void {
-    socket.lastMessageAt = clock();
+  function message(socket: { readonly openedAt: number; lastMessageAfterMs: number }): void {
+    socket.lastMessageAfterMs = clock() - socket.openedAt;
   }
 
   describe('the end of a credential', () => {
@@ -338,7 +339,7 @@ describe('SocketWatch', () => {
           monotonic,
           random: () => random,
         });
-        const socket = { isOpen: true, lastMessageAt: clock(), transport: undefined };
+        const socket = { isOpen: true, openedAt: clock(), lastMessageAfterMs: 0, transport: undefined };
         const watch = lifetime.watch(socket, { applyDue: () => {} });
         watch.allowUntil(Infinity);
         return watch.dueAt - monotonic();
