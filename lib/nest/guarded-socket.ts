@@ -62,8 +62,11 @@ export class GuardedSocket extends WebSocket implements ConnectionTransport {
   [CONNECTION_KEY]: Connection | undefined;
   /** In place of a connection, on a public gateway. */
   publicConnection: PublicConnection | undefined;
-  /** What has come in and waits for its handlers; made with the first frame. */
-  inbox: SocketInbox<GuardedSocket> | undefined;
+  /**
+   * What has come in and waits for its handlers; made with the first frame. The field is here from the start: V8 makes an
+   * array for one that an object is given later.
+   */
+  inbox: SocketInbox<GuardedSocket> | undefined = undefined;
   /** The trace that its handshake was part of, where traces are recorded: its messages are part of it too. */
   trace: HandshakeTrace | undefined;
   /** The rule of the frame layer that its peer has broken. */

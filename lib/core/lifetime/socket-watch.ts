@@ -69,8 +69,8 @@ export class SocketWatch<S extends WatchedSocket = WatchedSocket> implements Dea
   slot = -1;
   /** For the heartbeat. */
   nextPingAt: number;
-  /** For the heartbeat. */
-  awaitedPong: AwaitedPong | undefined;
+  /** For the heartbeat. Here from the start: V8 makes an array for a field that an object is given later. */
+  awaitedPong: AwaitedPong | undefined = undefined;
   readonly #settings: WatchSettings;
   readonly #socket: S;
   readonly #owner: WatchOwner<S>;
