@@ -14,7 +14,7 @@ import type { SocketInbox } from './socket-inbox.js';
 import { SOCKET_RULES, type SocketRules } from './socket-rules.js';
 import { textFrame } from './text-frames.js';
 import { CONNECTION_KEY } from './ws-auth.constants.js';
-import { hasBegunMessage, type WsReceiver, type WsSender } from './ws-internals.js';
+import { endOnce, hasBegunMessage, type WsReceiver, type WsSender } from './ws-internals.js';
 
 /** Takes what an open socket receives. */
 export interface SocketReceiver {
@@ -187,6 +187,7 @@ export class GuardedSocket extends WebSocket implements ConnectionTransport {
   override close(code?: number, reason?: string | Buffer): void {
     // ws answers the Close of a peer in this way too: what came before that is handled still.
     if (!this._closeFrameReceived) this.#endHere();
+    if (this.readyState === WebSocket.OPEN) this.#expectEnds();
     if (this.isPaused && code !== 1009) this.resume();
     this.#writeHeld();
     super.close(code, typeof reason === 'string' ? truncateUtf8(reason, MAX_CLOSE_REASON_BYTES) : reason);
@@ -284,6 +285,11 @@ export class GuardedSocket extends WebSocket implements ConnectionTransport {
   get #isFenced(): boolean {
     if (this.#receiver === undefined) return true;
     return (this[CONNECTION_KEY] ?? this.publicConnection)?.isOpen === false;
+  }
+
+  #expectEnds(): void {
+    endOnce(this._receiver);
+    endOnce(this._socket);
   }
 
   #endHere(): void {

@@ -1,8 +1,9 @@
-import { PassThrough } from 'node:stream';
-import { describe, expect, it } from 'vitest';
+import { Duplex, PassThrough } from 'node:stream';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import {
   assertKnownWs,
+  endOnce,
   hasBegunMessage,
   missingInternals,
   type WsReceiver,
@@ -61,5 +62,27 @@ describe('what is read of ws (TH-04, CF-02)', () => {
     expect(hasBegunMessage(receiver)).toBe(true);
     await feed(frameBytes('c', OPCODE.continuation));
     expect(hasBegunMessage(receiver)).toBe(false);
+  });
+});
+
+describe('a stream that is ended again and again', () => {
+  afterEach(() => vi.restoreAllMocks());
+
+  it('is ended once, and says so', async () => {
+    const end = vi.spyOn(Duplex.prototype, 'end');
+    const stream = new PassThrough();
+    endOnce(stream);
+    expect([stream.end(), stream.end(), stream.end()]).toEqual([stream, stream, stream]);
+    expect(end).toHaveBeenCalledTimes(1);
+    await new Promise((resolve) => stream.once('finish', resolve));
+  });
+
+  it('does what else it was asked for: a last chunk, and a callback', async () => {
+    const stream = new PassThrough();
+    endOnce(stream);
+    await new Promise<void>((resolve) => stream.end('last', resolve));
+    expect(String(stream.read())).toBe('last');
+    const told = await new Promise((resolve) => stream.end(resolve));
+    expect(told).toMatchObject({ code: 'ERR_STREAM_ALREADY_FINISHED' });
   });
 });
