@@ -51,6 +51,7 @@ export function stripRequest(request: IncomingMessage, handshake: Handshake): vo
   const { path, query, protocol } = handshake;
   request.url = query === '' ? path : `${path}?${query}`;
   const name = 'sec-websocket-protocol';
+  if (request.headers[name] === undefined) return;
   if (protocol === '') delete request.headers[name];
   else request.headers[name] = protocol;
   let isFirst = true;

@@ -112,13 +112,17 @@ export class AnomalyDetector {
   #noteLogin(record: AuditRecord, prefix: string): void {
     this.#logins.forget(prefix);
     this.#logins.add(prefix, 60 * 60_000);
-    const key = keyOf('successAfterFailures', [prefix, this.#claimOf(record)]);
-    if (this.#suspects.of(key) > 0) {
-      this.#suspects.forget(key);
-      const count = this.#parts.options.successAfterFailures.threshold;
-      this.#tell({ rule: 'successAfterFailures', record, prefix, count, isOwn: true });
-    }
+    // Nearly always: a key is a hash, and this is a part of every handshake.
+    if (this.#suspects.size > 0) this.#noteSuccess(record, prefix);
     if (record.sessionId !== undefined) this.#noteAddress(record, record.sessionId, prefix);
+  }
+
+  #noteSuccess(record: AuditRecord, prefix: string): void {
+    const key = keyOf('successAfterFailures', [prefix, this.#claimOf(record)]);
+    if (this.#suspects.of(key) === 0) return;
+    this.#suspects.forget(key);
+    const count = this.#parts.options.successAfterFailures.threshold;
+    this.#tell({ rule: 'successAfterFailures', record, prefix, count, isOwn: true });
   }
 
   #hit(rule: AnomalyRuleName, parts: readonly string[], record: AuditRecord, prefix: string): void {

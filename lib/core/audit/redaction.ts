@@ -9,8 +9,8 @@ const SECRETS = /wst_[\w.-]{16,}|[\w-]{16}\.[\w-]{43}(?![\w-])|(?<=\/\/)[^/?#@\s
 /** A word that may have a JWT in it: looked at once, however many places in it look like the beginning of one. */
 const WORD_WITH_JWT = /[\w-]{4,}\.[\w-]{4,}(?:\.[\w-]*)?/g;
 
-/** Names, codes, paths and addresses that are too short, or of too few kinds of characters, to hold any of those. */
-const HARMLESS = /^(?:[\w:/-]{0,19}|[\da-f.:]{0,45})$/;
+/** Names, codes, paths, origins and addresses that are too short, or of the wrong characters, to hold any of those. */
+const HARMLESS = /^(?!.*(?:eyJ|wst_))[\w.:/-]{0,59}$/;
 
 /** At most 256 characters of a text (requirement LG-03). */
 export function cutText(text: string): string {
@@ -29,7 +29,7 @@ export function safeText(text: string): string {
 
 /** A text on one line and in one direction. */
 export function escapeHidden(text: string): string {
-  return text.replace(HIDDEN, escapeCharacter);
+  return text.search(HIDDEN) < 0 ? text : text.replace(HIDDEN, escapeCharacter);
 }
 
 /**

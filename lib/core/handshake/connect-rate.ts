@@ -26,7 +26,6 @@ export class ConnectRate {
   readonly #own: GcraLimiter;
   readonly #shared: SharedLimiter;
   readonly #monotonic: Clock;
-  readonly #counted = new WeakSet<HandshakeAttempt>();
 
   constructor({ options, store, monotonic, onAway }: ConnectRateOptions) {
     const rate = options.handshake.connectRate;
@@ -54,15 +53,15 @@ export class ConnectRate {
    * @throws {HandshakeRefused}
    */
   async count(attempt: HandshakeAttempt): Promise<void> {
-    if (this.#counted.has(attempt)) return;
-    this.#counted.add(attempt);
+    if (attempt.isConnectCounted) return;
+    attempt.isConnectCounted = true;
     refuseUnlessAllowed(await this.#shared.takeChecked(keyOf(attempt)));
   }
 
   /** What an admission counts: nothing of a live connection, which comes from no address, nor of an attempt that was counted. */
   ofAdmission(attempt: HandshakeAttempt): AdmissionRequest['rate'] {
-    if (!attempt.address || this.#counted.has(attempt)) return undefined;
-    this.#counted.add(attempt);
+    if (!attempt.address || attempt.isConnectCounted) return undefined;
+    attempt.isConnectCounted = true;
     return { key: keyOf(attempt), ...this.#rate };
   }
 

@@ -54,10 +54,12 @@ export class CredentialVerifier {
   }
 
   /**
+   * Answers at once where nobody has to be asked, and throws at once then, too.
+   *
    * @throws {HandshakeRefused} `unauthorized` for a bad credential, `rate_limited` for one guess too many
    * @throws {TokenRejected} by the verifier
    */
-  async verify(attempt: HandshakeAttempt, credential: PresentedCredential): Promise<VerifiedBasis> {
+  verify(attempt: HandshakeAttempt, credential: PresentedCredential): VerifiedBasis | Promise<VerifiedBasis> {
     switch (credential.kind) {
       case 'ticket':
       case 'bearer':
@@ -74,7 +76,10 @@ export class CredentialVerifier {
     }
   }
 
-  async #verifyToken(attempt: HandshakeAttempt, credential: PresentedToken): Promise<VerifiedBasis> {
+  #verifyToken(
+    attempt: HandshakeAttempt,
+    credential: PresentedToken,
+  ): VerifiedBasis | Promise<VerifiedBasis> {
     if (credential.kind === 'bearer') return this.#verifyBearer(attempt, credential.value);
     return {
       basis: { mode: 'ticket', ticket: this.#readTicket(attempt, credential.value) },
@@ -177,11 +182,14 @@ export class CredentialVerifier {
     };
   }
 
-  async #verifyBearer(attempt: HandshakeAttempt, value: string): Promise<VerifiedBasis> {
+  #verifyBearer(attempt: HandshakeAttempt, value: string): VerifiedBasis | Promise<VerifiedBasis> {
     if (!this.#verifier) throw unauthorized(attempt, 'credential_kind_not_accepted');
     const verification = this.#verifier.verify(value, attempt);
-    const token =
-      verification instanceof Promise ? await this.#timer.wait(attempt, verification) : verification;
+    if (!(verification instanceof Promise)) return this.#basisOfToken(attempt, verification);
+    return this.#timer.wait(attempt, verification).then((token) => this.#basisOfToken(attempt, token));
+  }
+
+  #basisOfToken(attempt: HandshakeAttempt, token: VerifiedToken): VerifiedBasis {
     attempt.principalId = token.principal.id;
     const userHash = userHashOf(this.#userHashKey, token.principal.id);
     const cookieSession = attempt.sessionId;

@@ -36,6 +36,8 @@ export class HandshakeAttempt {
   address: ClientAddress | undefined;
   /** Under which its address counts connects. */
   connectKey: string | undefined;
+  /** True once the store has been asked to count it. */
+  isConnectCounted = false;
   request: UpgradeRequest | undefined;
   gateway: GatewayPolicy | undefined;
   handshake: Handshake | undefined;
@@ -95,10 +97,10 @@ export class HandshakeAttempt {
   }
 
   /** Waits for `work`, or for the abort. */
-  async race<T>(work: Promise<T>): Promise<T> {
+  race<T>(work: Promise<T>): Promise<T> {
     if (this.isAborted) {
       work.catch(() => {});
-      throw this.abortError();
+      return Promise.reject(this.abortError());
     }
     return new Promise<T>((resolve, reject) => {
       this.#rejectAborted = reject;

@@ -355,15 +355,15 @@ export class HandshakeAuthenticator {
     const { credential, cookieSession } = this.#intake.read(attempt, request, gateway, raw);
     attempt.sessionId = cookieSession;
     const isAmbient = credential !== null && isSentByItself(credential, request);
-    if (credential && !isAmbient) return this.#acceptCredential(attempt, credential);
+    if (credential && !isAmbient) return await this.#acceptCredential(attempt, credential);
     if (cookieSession && gateway.credentials.has('cookie')) {
       const connection = await this.#admitCookie(attempt, cookieSession);
       if (connection) return { kind: 'accept', connection };
       // A session that has ended is no credential, and so no evidence against what else there is or is waited for.
       if (credential || gateway.credentials.has('first-message')) attempt.sessionId = undefined;
     }
-    if (credential) return this.#acceptCredential(attempt, credential);
-    if (gateway.credentials.has('first-message')) return this.#acceptWaiting(attempt);
+    if (credential) return await this.#acceptCredential(attempt, credential);
+    if (gateway.credentials.has('first-message')) return await this.#acceptWaiting(attempt);
     throw unauthorized(attempt, attempt.hasPresented ? 'session_unknown' : 'credential_missing');
   }
 

@@ -34,18 +34,20 @@ export interface UpgradeRequest {
   readonly protocols: readonly string[];
 }
 
-const SINGLETON_HEADERS: ReadonlySet<string> = new Set([
-  'host',
-  'origin',
-  'authorization',
-  'content-length',
-  'sec-websocket-key',
-  'sec-websocket-version',
+/** Each with a bit of its own. */
+const SINGLETON_HEADERS: ReadonlyMap<string, number> = new Map([
+  ['host', 1],
+  ['origin', 2],
+  ['authorization', 4],
+  ['content-length', 8],
+  ['sec-websocket-key', 16],
+  ['sec-websocket-version', 32],
 ]);
 const KEY = /^[+/0-9A-Za-z]{22}==$/;
 /** A token between spaces and tabs; `String.trim()` takes more off than ws does, which reads the header after us. */
 const SUBPROTOCOL = /^[ \t]*([!#$%&'*+\-.0-9A-Z^_`|a-z~]+)[ \t]*$/;
 const FORBIDDEN_IN_PATH = /%(?:2e|2f|5c|00)|[^\x21-\x7e]|[\\#]/i;
+const DOT_SEGMENT = /\/\.\.?(?:\/|$)/;
 const MAX_EXTENSIONS_LENGTH = 1_024;
 const MAX_PROTOCOLS = 32;
 
@@ -103,12 +105,12 @@ function upgradeRequired(reason: string): HandshakeRefused {
 }
 
 function findDuplicateSingleton(rawHeaders: readonly string[]): string | undefined {
-  const seen = new Set<string>();
+  let seen = 0;
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index]!.toLowerCase();
-    if (!SINGLETON_HEADERS.has(name)) continue;
-    if (seen.has(name)) return name.replaceAll('-', '_');
-    seen.add(name);
+    const bit = SINGLETON_HEADERS.get(name) ?? 0;
+    if ((seen & bit) !== 0) return name.replaceAll('-', '_');
+    seen |= bit;
   }
   return undefined;
 }
@@ -123,7 +125,7 @@ function splitTarget(url: string | undefined): [path: string, query: string] {
   if (path.startsWith('//') || FORBIDDEN_IN_PATH.test(path) || /[#\\]/.test(query)) {
     throw new HandshakeRefused('malformed_handshake', 'target_characters');
   }
-  if (path.split('/').some((segment) => segment === '.' || segment === '..')) {
+  if (DOT_SEGMENT.test(path)) {
     throw new HandshakeRefused('malformed_handshake', 'target_dot_segments');
   }
   return [path, query];

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Rate, RateDecision, RateLease } from './gcra.js';
 
 /**
@@ -35,12 +35,10 @@ export interface ThrottleStore {
 const KEY_LENGTH = 22;
 
 /**
- * The key of an identity: the name of what is limited, and whoever it is limited for. Each part goes in with its length, so
- * that no two lists of parts make one text (requirement TH-08); hashed, so that no key shows an address or a user.
+ * The key of an identity: the name of what is limited, and whoever it is limited for. As JSON no two lists of parts make one
+ * text (requirement TH-08), and halves of surrogate pairs, which UTF-8 would replace, stay apart; hashed, so that no key
+ * shows an address or a user.
  */
 export function throttleKey(name: string, ...parts: readonly string[]): string {
-  const hash = createHash('sha256');
-  // UTF-16 keeps apart what UTF-8 replaces: halves of surrogate pairs.
-  for (const part of [name, ...parts]) hash.update(`${part.length}:${part}`, 'utf16le');
-  return hash.digest('base64url').slice(0, KEY_LENGTH);
+  return hash('sha256', JSON.stringify([name, ...parts]), 'base64url').slice(0, KEY_LENGTH);
 }

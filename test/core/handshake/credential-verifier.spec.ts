@@ -5,7 +5,9 @@ import {
   CredentialVerifier,
   userHashOfBasis,
   type CredentialVerifierOptions,
+  type VerifiedBasis,
 } from '../../../lib/core/handshake/credential-verifier.js';
+import type { PresentedCredential } from '../../../lib/core/handshake/credential-reader.js';
 import { HandshakeAttempt } from '../../../lib/core/handshake/handshake-attempt.js';
 import { PRINCIPAL_ID_PATTERN } from '../../../lib/core/principal.js';
 import { FailureLimiter } from '../../../lib/core/throttle/failure-limiter.js';
@@ -53,13 +55,15 @@ describe('CredentialVerifier', () => {
   }
 
   const sessionIdFor = (user: string): string => sessionIdOf(newSessionToken(core.hashOf(user)))!;
+  const verify = async (credential: PresentedCredential, by = credentials): Promise<VerifiedBasis> =>
+    by.verify(attempt, credential);
   const bearer = (facts: Parameters<CoreHarness['verifier']['mint']>[0] = {}) =>
-    credentials.verify(attempt, { kind: 'bearer', value: core.verifier.mint(facts) });
+    verify({ kind: 'bearer', value: core.verifier.mint(facts) });
 
   it('makes of a ticket what it is compared with', async () => {
     const { ticket } = newTicket(core.hashOf('u1'));
     attempt.sessionId = sessionIdFor('u1');
-    const { basis, credential } = await credentials.verify(attempt, { kind: 'ticket', value: ticket });
+    const { basis, credential } = await verify({ kind: 'ticket', value: ticket });
     const { origin } = HANDSHAKE;
     const { sessionId } = attempt;
     const presented = { ...parseTicket(ticket), use: 'connect', origin, path: GATEWAY_PATH, sessionId };
@@ -72,7 +76,7 @@ describe('CredentialVerifier', () => {
   });
 
   it('refuses a ticket that cannot be one, and asks nobody (TK-09)', async () => {
-    const work = credentials.verify(attempt, { kind: 'ticket', value: 'wst_short' });
+    const work = verify({ kind: 'ticket', value: 'wst_short' });
     expect(await refusalOf(work)).toMatchObject({ reason: 'ticket_malformed' });
   });
 
@@ -103,7 +107,7 @@ describe('CredentialVerifier', () => {
 
   it('refuses every token where none can be verified', async () => {
     const none = build({ verifier: undefined });
-    const work = none.verify(attempt, { kind: 'bearer', value: 'any' });
+    const work = verify({ kind: 'bearer', value: 'any' }, none);
     expect(await refusalOf(work)).toMatchObject({ reason: 'credential_kind_not_accepted' });
   });
 
