@@ -100,9 +100,7 @@ const COMMANDS = {
   visit: async ({ server, atOnce }) => {
     const { clients, port } = visitors.get(server);
     visitors.delete(server);
-    const cpu = process.cpuUsage();
-    const { wallMs, openMs } = await visit(server, port, clients, atOnce);
-    return { handshakes: clients.length, wallMs, openMs, load: busyShare(cpu, wallMs) };
+    return { handshakes: clients.length, ...(await visit(server, port, clients, atOnce)) };
   },
 
   disconnect: ({ server }) => {

@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import { clientFrame } from './client-frames.mjs';
 import { Opening } from './opening.mjs';
+import { Waking } from './waking.mjs';
 
 const NORMAL_CLOSURE = 1_000;
 const CLOSE_OPCODE = 8;
@@ -11,26 +12,28 @@ const BUFFER = Buffer.alloc(65_536);
 /**
  * Lets clients connect, be let in, say Close and wait until the server has ended the connection, so many at a time.
  *
- * @returns how long all of them took, and for each the time from connect to being let in; ms
+ * @returns how long all of them took, and for each the time from connect to being let in, in ms; and how busy this process was
  */
 export async function visit(server, port, clients, atOnce) {
   const openMs = [];
+  const waking = new Waking();
   const begin = performance.now();
   let next = 0;
   const comeAndGo = async () => {
     for (let index = next++; index < clients.length; index = next++)
-      openMs[index] = await visitOnce(server, port, clients[index]);
+      openMs[index] = await visitOnce(server, port, clients[index], waking);
   };
   await Promise.all(Array.from({ length: atOnce }, comeAndGo));
-  return { wallMs: performance.now() - begin, openMs };
+  return { wallMs: performance.now() - begin, openMs, load: waking.stop() };
 }
 
-function visitOnce(server, port, { request, opening, localAddress }) {
+function visitOnce(server, port, { request, opening, localAddress }, waking) {
   return new Promise((resolve, reject) => {
     const begin = performance.now();
     const state = new Opening(opening);
     let openMs;
     const onRead = (length) => {
+      waking.worked();
       if (openMs !== undefined) return true;
       const { isOpen, isRefused, write } = state.read(BUFFER.latin1Slice(0, length));
       if (write) socket.write(write);
@@ -49,6 +52,7 @@ function visitOnce(server, port, { request, opening, localAddress }) {
       onread: { buffer: BUFFER, callback: onRead },
     });
     socket.on('close', () => {
+      waking.worked();
       if (openMs !== undefined) resolve(openMs);
       else reject(new Error(`${server} does not let a client in: ${state.text}`));
     });

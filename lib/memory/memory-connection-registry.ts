@@ -77,9 +77,9 @@ export class MemoryConnectionRegistry implements ConnectionRegistry {
   }
 
   #rateRefusal(request: AdmissionRequest): number | undefined {
-    if (!request.rate) return undefined;
-    const { key, ...rate } = request.rate;
-    const decision = this.#state.limiterOf(rate).take(key, this.#state.clock());
+    const { rate } = request;
+    if (!rate) return undefined;
+    const decision = this.#state.limiterOf(rate).take(rate.key, this.#state.clock());
     return decision.allowed ? undefined : decision.retryAfterMs;
   }
 

@@ -41,7 +41,7 @@ export class MemoryState {
   readonly #sessionsOfUser = new Map<string, Set<string>>();
   readonly #userCuts: ExpiringMap<Cut>;
   /** One for each rate that is asked for, which are as many as the options name. */
-  readonly #limiters = new Map<string, GcraLimiter>();
+  readonly #limiters: { readonly rate: Rate; readonly limiter: GcraLimiter }[] = [];
   #everyoneCut = 0;
   #lastLogTime = 0;
   #logSequence = 0;
@@ -58,9 +58,11 @@ export class MemoryState {
 
   /** What counts a rate: the same one for whoever asks for that rate. */
   limiterOf({ limit, windowMs, burst }: Rate): GcraLimiter {
-    const name = `${limit}/${windowMs}/${burst}`;
-    let limiter = this.#limiters.get(name);
-    if (!limiter) this.#limiters.set(name, (limiter = new GcraLimiter({ limit, windowMs, burst })));
+    for (const { rate, limiter } of this.#limiters)
+      if (rate.limit === limit && rate.windowMs === windowMs && rate.burst === burst) return limiter;
+    const rate = { limit, windowMs, burst };
+    const limiter = new GcraLimiter(rate);
+    this.#limiters.push({ rate, limiter });
     return limiter;
   }
 

@@ -1,6 +1,6 @@
-import { randomBytes } from 'node:crypto';
 import type { Clock } from '../core/clock.js';
 import type { TicketBinding } from '../core/errors.js';
+import { newId } from '../core/identifiers.js';
 import type {
   AdmissionRequest,
   AdmissionResult,
@@ -83,7 +83,7 @@ export class RedisConnectionRegistry implements ConnectionRegistry {
     }
     const partition = this.#redis.partitionOf(userHash);
     const { rate } = request;
-    const nonce = randomBytes(12).toString('base64url');
+    const nonce = newId();
     const args = [
       prefix,
       userHash,

@@ -62,7 +62,8 @@ export class ConnectRate {
   ofAdmission(attempt: HandshakeAttempt): AdmissionRequest['rate'] {
     if (!attempt.address || attempt.isConnectCounted) return undefined;
     attempt.isConnectCounted = true;
-    return { key: keyOf(attempt), ...this.#rate };
+    const { limit, windowMs, burst } = this.#rate;
+    return { key: keyOf(attempt), limit, windowMs, burst };
   }
 
   /** The store has answered an admission. */
