@@ -10,7 +10,7 @@ const BOUND = ['handshake', 'revocation', 'goodbye'];
 const OPERATIONS = ['handshake', 'message', 'revocation', 'goodbye'];
 
 /** The core of a node without sockets, so that it can have more connections than there are descriptors. */
-export async function measureInProcess({ small, inProcess: large, rounds: last }) {
+export async function measureInProcess({ small, inProcess: large, warmUps, rounds: measured }) {
   const nodes = {};
   try {
     for (const [name, size] of Object.entries({ small, large })) {
@@ -19,11 +19,11 @@ export async function measureInProcess({ small, inProcess: large, rounds: last }
       await child.ask('fill', { count: size });
     }
     const rounds = [];
-    for (let round = 0; round <= last; round += 1) {
+    for (let round = 0; round < warmUps + measured; round += 1) {
       const slices = {};
       for (const name of round % 2 === 0 ? ['small', 'large'] : ['large', 'small'])
         slices[name] = await nodes[name].ask('slice', { round, count: SLICE });
-      if (round > 0) rounds.push(slices);
+      if (round >= warmUps) rounds.push(slices);
     }
     return { small, large, rounds };
   } finally {

@@ -16,6 +16,7 @@ const SIZES = {
     swept: 1_000,
     sweeps: 1,
     rounds: 2,
+    warmUps: 1,
     slice: 50,
     echoMs: 100,
   },
@@ -26,7 +27,8 @@ const SIZES = {
     inProcess: 20_000,
     swept: 100_000,
     sweeps: 1,
-    rounds: 3,
+    rounds: 4,
+    warmUps: 2,
     slice: 200,
     echoMs: 200,
   },
@@ -37,7 +39,8 @@ const SIZES = {
     inProcess: 100_000,
     swept: 100_000,
     sweeps: 3,
-    rounds: 6,
+    rounds: 10,
+    warmUps: 4,
     slice: 500,
     echoMs: 500,
   },
@@ -70,8 +73,8 @@ export const growth = {
     ...cases.flatMap(({ name, small, large, rounds }) =>
       OPERATIONS.map((operation) =>
         atLeast(
-          `${operation}, ${count(large)} / ${count(small)} ${name}`,
-          ratiosOf(rounds, operation, 'ms'),
+          `${operation}, ${count(large)} / ${count(small)} ${name}, by processor time`,
+          ratiosOf(rounds, operation, 'cpuMicros'),
           0.95,
         ),
       ),
@@ -103,12 +106,11 @@ async function measureCase(one, settings, sizes) {
       for (const [index, size] of [one.small, one.large].entries())
         nodes.push(await startFilled(one, size, loads[index], settings, sizes));
       const rounds = [];
-      // The first one is to warm up.
-      for (let round = 0; round <= sizes.rounds; round += 1) {
+      for (let round = 0; round < sizes.warmUps + sizes.rounds; round += 1) {
         const slices = {};
         for (const node of round % 2 === 0 ? nodes : nodes.toReversed())
           slices[node.size === one.small ? 'small' : 'large'] = await measureSlice(node, round, sizes);
-        if (round > 0) rounds.push(slices);
+        if (round >= sizes.warmUps) rounds.push(slices);
       }
       return rounds;
     });
