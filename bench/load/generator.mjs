@@ -6,6 +6,7 @@ import { makeClient, makeClientWith } from './client.mjs';
 import { DIALECTS } from './dialects.mjs';
 import { visit } from './handshakes.mjs';
 import { openSocket } from './load-socket.mjs';
+import { Waking } from './waking.mjs';
 
 const CONNECTING_AT_ONCE = 100;
 /** How long a server may take to refuse. */
@@ -55,7 +56,7 @@ const COMMANDS = {
   echo: async ({ server, event, data, window, durationMs }) => {
     const { sockets, dialect } = groups.get(server);
     const { frames, frameLength, replyLength } = framesOf(dialect, event, data, window);
-    const cpu = process.cpuUsage();
+    const waking = new Waking();
     const begin = performance.now();
     const end = begin + durationMs;
     let messages = 0;
@@ -70,6 +71,7 @@ const COMMANDS = {
             next = (next + count) % window;
           };
           socket.onBytes = (chunk) => {
+            waking.worked();
             bytes += chunk.length;
             const replies = Math.floor(bytes / replyLength);
             if (replies === 0) return;
@@ -87,7 +89,7 @@ const COMMANDS = {
     );
     await Promise.all(drained);
     const wallMs = performance.now() - begin;
-    return { messages, perSecond: (messages * 1_000) / wallMs, load: busyShare(cpu, wallMs) };
+    return { messages, perSecond: (messages * 1_000) / wallMs, load: waking.stop() };
   },
 
   /** Makes the requests and credentials of clients to come. */
@@ -108,11 +110,6 @@ const COMMANDS = {
     groups.delete(server);
   },
 };
-
-function busyShare(since, ms) {
-  const { user, system } = process.cpuUsage(since);
-  return (user + system) / 1_000 / ms;
-}
 
 /** As many messages as are in flight, twice over: whatever comes next is one piece of it. */
 function framesOf(dialect, event, data, window) {
