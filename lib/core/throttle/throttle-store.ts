@@ -31,8 +31,8 @@ export interface ThrottleStore {
   giveBack(key: string, rate: Rate, count: number): Promise<void>;
 }
 
-/** 128 bits and more: nobody finds two identities with one key. */
-const KEY_LENGTH = 22;
+/** 128 bits: nobody finds two identities with one key. Bytes are cut, and not their text: a part of a text keeps the whole. */
+const KEY_BYTES = 16;
 
 /**
  * The key of an identity: the name of what is limited, and whoever it is limited for. As JSON no two lists of parts make one
@@ -40,5 +40,5 @@ const KEY_LENGTH = 22;
  * shows an address or a user.
  */
 export function throttleKey(name: string, ...parts: readonly string[]): string {
-  return hash('sha256', JSON.stringify([name, ...parts]), 'base64url').slice(0, KEY_LENGTH);
+  return hash('sha256', JSON.stringify([name, ...parts]), 'buffer').toString('base64url', 0, KEY_BYTES);
 }
