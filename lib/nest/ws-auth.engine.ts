@@ -180,9 +180,11 @@ export class WsAuthEngine {
       limits: options.ticket,
     });
     this.callers = new CallerAuthenticator({ stores, cookie, audit, verifier, userHashKey });
+    const sharedRates = stores.kind === 'memory' ? undefined : stores.throttle;
     this.authenticator = new HandshakeAuthenticator({
       options,
       stores,
+      sharedRates,
       connections,
       cookie,
       audit,
@@ -213,7 +215,7 @@ export class WsAuthEngine {
     this.messageContext = new MessageContext(options.message.asyncContext);
     this.throttle = new MessageThrottle({
       options: options.throttle,
-      store: this.stores.kind === 'memory' ? undefined : this.stores.throttle,
+      store: sharedRates,
       expectedNodes: options.storeOutage.expectedNodes,
       clock: monotonic,
       onStoreAway: () =>

@@ -128,6 +128,7 @@ export function coreHarness(init: CoreHarnessInit = {}): CoreHarness {
   const authenticator = new HandshakeAuthenticator({
     options,
     stores,
+    sharedRates: stores.throttle,
     connections,
     cookie,
     audit,

@@ -10,21 +10,22 @@ import { HandshakeRefused } from './refusal.js';
 /** What the rate is built from. */
 export interface ConnectRateOptions {
   readonly options: Pick<ResolvedOptions, 'handshake' | 'storeOutage'>;
-  readonly store: ThrottleStore;
+  /** Left out where there is one node: nothing is shared then. */
+  readonly store: ThrottleStore | undefined;
   readonly monotonic: Clock;
   /** Called once for each time that the store goes away. */
   readonly onAway: (error: unknown) => void;
 }
 
 /**
- * The connect rate of an address prefix, held twice: by this node before anything that costs, and by the store for all
- * nodes. The store counts each attempt once: as a part of its admission, or by itself for a socket that is let in without
- * one (requirement TH-01).
+ * The connect rate of an address prefix, held by this node before anything that costs, and, where there are others, by the
+ * store for all of them. The store counts each attempt once: as a part of its admission, or by itself for a socket that is
+ * let in without one (requirement TH-01).
  */
 export class ConnectRate {
   readonly #rate: Rate;
   readonly #own: GcraLimiter;
-  readonly #shared: SharedLimiter;
+  readonly #shared: SharedLimiter | undefined;
   readonly #monotonic: Clock;
 
   constructor({ options, store, monotonic, onAway }: ConnectRateOptions) {
@@ -33,7 +34,7 @@ export class ConnectRate {
     this.#own = new GcraLimiter(rate);
     this.#monotonic = monotonic;
     const { expectedNodes } = options.storeOutage;
-    this.#shared = new SharedLimiter({ rate, store, expectedNodes, clock: monotonic, onAway });
+    this.#shared = store && new SharedLimiter({ rate, store, expectedNodes, clock: monotonic, onAway });
   }
 
   /**
@@ -42,9 +43,8 @@ export class ConnectRate {
    * @throws {HandshakeRefused}
    */
   check(attempt: HandshakeAttempt): void {
-    const { prefix } = attempt.address!;
-    const shared = this.#shared.check(keyOf(attempt));
-    refuseUnlessAllowed(shared.allowed ? this.#own.take(prefix, this.#monotonic()) : shared);
+    if (this.#shared) refuseUnlessAllowed(this.#shared.check(keyOf(attempt)));
+    refuseUnlessAllowed(this.#own.take(attempt.address!.prefix, this.#monotonic()));
   }
 
   /**
@@ -53,14 +53,14 @@ export class ConnectRate {
    * @throws {HandshakeRefused}
    */
   async count(attempt: HandshakeAttempt): Promise<void> {
-    if (attempt.isConnectCounted) return;
+    if (!this.#shared || attempt.isConnectCounted) return;
     attempt.isConnectCounted = true;
     refuseUnlessAllowed(await this.#shared.takeChecked(keyOf(attempt)));
   }
 
   /** What an admission counts: nothing of a live connection, which comes from no address, nor of an attempt that was counted. */
   ofAdmission(attempt: HandshakeAttempt): AdmissionRequest['rate'] {
-    if (!attempt.address || attempt.isConnectCounted) return undefined;
+    if (!this.#shared || !attempt.address || attempt.isConnectCounted) return undefined;
     attempt.isConnectCounted = true;
     const { limit, windowMs, burst } = this.#rate;
     return { key: keyOf(attempt), limit, windowMs, burst };
@@ -68,14 +68,14 @@ export class ConnectRate {
 
   /** The store has answered an admission. */
   noteAnswer(attempt: HandshakeAttempt, result: AdmissionResult): void {
-    if (!attempt.address) return;
+    if (!this.#shared || !attempt.address) return;
     const retryAfterMs = result.outcome === 'rate' ? result.retryAfterMs : 0;
     this.#shared.noteAnswer(keyOf(attempt), { allowed: retryAfterMs === 0, retryAfterMs });
   }
 
   /** The store has not answered. */
   noteAway(error: unknown): void {
-    this.#shared.noteAway(error);
+    this.#shared?.noteAway(error);
   }
 }
 

@@ -11,6 +11,7 @@ import type { SessionCookie } from '../session/session-cookie.js';
 import type { Stores } from '../stores.js';
 import { FailureLimiter } from '../throttle/failure-limiter.js';
 import { PlaceCounter } from '../throttle/place-counter.js';
+import type { ThrottleStore } from '../throttle/throttle-store.js';
 import type { KeyObject } from 'node:crypto';
 import { Admission } from './admission.js';
 import { identitySwitch, toRefusal, unauthorized } from './attempt-refusals.js';
@@ -55,6 +56,8 @@ export type NodeState = 'starting' | 'draining' | undefined;
 export interface HandshakeAuthenticatorOptions {
   readonly options: ResolvedOptions;
   readonly stores: Stores;
+  /** Rates that this node counts together with others. Left out where there is one node. */
+  readonly sharedRates?: ThrottleStore | undefined;
   readonly connections: ConnectionService;
   readonly cookie: SessionCookie;
   readonly audit: AuditLog;
@@ -105,7 +108,7 @@ export class HandshakeAuthenticator {
     this.#hosts = new HostPolicy(options.hosts);
     this.#connectRate = new ConnectRate({
       options,
-      store: parts.stores.throttle,
+      store: parts.sharedRates,
       monotonic: parts.monotonic,
       onAway: parts.onStoreAway ?? (() => {}),
     });

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { StoreUnavailable } from '../../../lib/core/errors.js';
 import type { GatewayPolicy } from '../../../lib/core/handshake/gateway-policy.js';
+import { HandshakeAuthenticator } from '../../../lib/core/handshake/handshake-authenticator.js';
 import type { WsAuthOptions } from '../../../lib/core/options.js';
 import type { AdmissionRequest } from '../../../lib/core/session/connection-registry.js';
 import {
@@ -121,6 +122,21 @@ describe('ConnectRate', () => {
       expect(await fateOf(knock(here, policy))).toBe(kind);
     },
   );
+
+  it('asks no store where there is one node, and limits all the same (TH-01)', async () => {
+    const alone = { ...here, authenticator: new HandshakeAuthenticator({ ...here, sharedRates: undefined }) };
+    here.stores.throttle.take = () => Promise.reject(new Error('the store was asked'));
+    const withToken = (): HandshakeTry =>
+      knock(alone, {}, { authorization: `Bearer ${here.verifier.mint()}` });
+    const fates = [];
+    for (const next of [knock(alone, PUBLIC), knock(alone, WAITING), withToken(), withToken()])
+      fates.push(await fateOf(next));
+    expect(fates).toEqual(['public', 'wait', 'accept', 'accept']);
+    expect(admissions.map(({ rate }) => rate)).toEqual([undefined, undefined]);
+    for (let index = 0; index < 2; index += 1) expect(await fateOf(knock(alone, PUBLIC))).toBe('public');
+    expect(await fateOf(withToken())).toBe('connect_rate');
+    expect(admissions).toHaveLength(2);
+  });
 
   it('lets a client go that does not wait for the store (HS-04)', async () => {
     const { opened, open } = latch();
