@@ -3,17 +3,29 @@ import { Connection } from '../../dist/esm/core/connection.js';
 import { sharedNow } from '../harness/shared-clock.mjs';
 import { startSampling, stopSampling } from './loop-delay.mjs';
 
+/** In the order in which they were fenced. */
 let fenced = [];
-let times = [];
+/** `{ upTo, at }`: so many were fenced by then. */
+let stamps = [];
+let stamped = 0;
 
-const { fence } = Connection.prototype;
+const { fence, writeClose } = Connection.prototype;
 Connection.prototype.fence = function (ending) {
   const isFirst = fence.call(this, ending);
-  if (isFirst) {
-    times.push(sharedNow());
-    fenced.push(this);
-  }
+  if (isFirst) fenced.push(this);
   return isFirst;
+};
+
+/**
+ * To read the clock takes longer than to fence. So it is read once for all that are fenced together: when the first of them
+ * is told. That is later than any of their fences.
+ */
+Connection.prototype.writeClose = function (code, reason) {
+  if (stamped < fenced.length) {
+    stamped = fenced.length;
+    stamps.push({ upTo: stamped, at: sharedNow() });
+  }
+  writeClose.call(this, code, reason);
 };
 
 /** What a server answers that tells of its fences. */
@@ -21,13 +33,21 @@ export const FENCE_ANSWERS = {
   /** From now on, and nothing of before. */
   watchFences: () => {
     fenced = [];
-    times = [];
+    stamps = [];
+    stamped = 0;
     startSampling();
   },
 
-  /** How many there were, and when the first and the last were. */
-  fences: () => ({ count: times.length, first: times[0], last: times.at(-1), ...stopSampling() }),
+  /** How many there were, and when the last was. */
+  fences: () => ({ count: stamped, last: stamps.at(-1)?.at, ...stopSampling() }),
 
   /** When each session was fenced. */
-  fencesBySession: () => fenced.map(({ session }, index) => [session?.id, times[index]]),
+  fencesBySession: () => {
+    let next = 0;
+    return stamps.flatMap(({ upTo, at }) => {
+      const together = fenced.slice(next, upTo).map(({ session }) => [session?.id, at]);
+      next = upTo;
+      return together;
+    });
+  },
 };
