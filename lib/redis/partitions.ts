@@ -20,6 +20,7 @@ export class Partitions {
 
   /** The partition of a hash in base64url. */
   of(hash: string): string {
+    if (this.names.length === 1) return this.names[0]!;
     return this.names[((digitAt(hash, 0) << 6) | digitAt(hash, 1)) >> this.#shift]!;
   }
 }

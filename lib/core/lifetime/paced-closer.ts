@@ -7,33 +7,49 @@ const TURN_MS = 1;
  * Ends many connections without stalling the loop for everybody else: for a while in each of its turns. The connections are
  * fenced before they come here, so that the pace is a courtesy and no delay of the decision.
  */
-export class PacedCloser {
+export class PacedCloser<T> {
   readonly #now: Clock;
-  #waiting: (() => void)[] = [];
+  readonly #close: (one: T) => void;
+  #waiting: T[] = [];
   /** How many at the front of `#waiting` have had their turn. */
   #closed = 0;
+  #isClosing = false;
   #next: NodeJS.Immediate | undefined;
   #turnEndsAt = 0;
 
-  /** @param now monotonic */
-  constructor(now: Clock) {
+  /**
+   * @param now monotonic
+   * @param close called once for each; what it throws ends the turn, and no other's
+   */
+  constructor(now: Clock, close: (one: T) => void) {
     this.#now = now;
+    this.#close = close;
   }
 
   /** Closes at once while the turn has time, otherwise in a later one. */
-  enqueue(close: () => void): void {
-    if (this.#next === undefined) this.#beginTurn();
-    if (this.#closed === this.#waiting.length && this.#now() < this.#turnEndsAt) close();
-    else this.#waiting.push(close);
+  enqueue(one: T): void {
+    this.#waiting.push(one);
+    this.#run();
+  }
+
+  /** The same for many. */
+  enqueueAll(many: readonly T[]): void {
+    for (const one of many) this.#waiting.push(one);
+    this.#run();
   }
 
   /** Closes what is left, now. */
   flush(): void {
     clearImmediate(this.#next);
     this.#next = undefined;
-    const left = this.#waiting.slice(this.#closed);
+    this.#closeUntil(Infinity);
     this.#forgetClosed();
-    for (const close of left) close();
+  }
+
+  #run(): void {
+    if (this.#isClosing) return;
+    if (this.#next === undefined) this.#beginTurn();
+    this.#closeUntil(this.#turnEndsAt);
   }
 
   #beginTurn(): void {
@@ -46,14 +62,23 @@ export class PacedCloser {
     if (this.#closed === this.#waiting.length) return this.#forgetClosed();
     this.#beginTurn();
     // One at least, however slow the clock or the close.
-    do this.#closeNext();
-    while (this.#closed < this.#waiting.length && this.#now() < this.#turnEndsAt);
+    this.#closeNext();
+    this.#closeUntil(this.#turnEndsAt);
+  }
+
+  #closeUntil(end: number): void {
+    while (this.#closed < this.#waiting.length && this.#now() < end) this.#closeNext();
   }
 
   #closeNext(): void {
-    const close = this.#waiting[this.#closed]!;
+    const one = this.#waiting[this.#closed]!;
     this.#closed += 1;
-    close();
+    this.#isClosing = true;
+    try {
+      this.#close(one);
+    } finally {
+      this.#isClosing = false;
+    }
   }
 
   #forgetClosed(): void {

@@ -45,7 +45,7 @@ export class ConnectionService implements WatchOwner<Connection> {
   readonly #options: ConnectionServiceOptions;
   readonly #table = new ConnectionTable();
   readonly #follower: LogFollower;
-  readonly #closer: PacedCloser;
+  readonly #closer: PacedCloser<Connection>;
   readonly #activity: SessionActivity;
   readonly #revalidation: Revalidation;
   readonly #staleMsOf = (userHash: string): number =>
@@ -56,7 +56,7 @@ export class ConnectionService implements WatchOwner<Connection> {
 
   constructor(options: ConnectionServiceOptions) {
     this.#options = options;
-    this.#closer = new PacedCloser(options.monotonic);
+    this.#closer = new PacedCloser(options.monotonic, (connection) => this.#finishEnd(connection));
     this.#activity = new SessionActivity({
       sessions: options.stores.sessions,
       wheel: options.wheel,
@@ -76,7 +76,7 @@ export class ConnectionService implements WatchOwner<Connection> {
       extendedByMessages: options.extendedByMessages,
       owner: {
         end: (connection, ending) => this.end(connection, ending),
-        endAll: (connections, ending) => this.endAll(connections, ending),
+        endAll: (connections, ending, isConcerned) => this.endAll(connections, ending, isConcerned),
         rightsApplied: (connection, before) => this.#noteRights(connection, before),
         authenticated: (connection) => this.#observer?.authenticated(connection),
       },
@@ -185,40 +185,47 @@ export class ConnectionService implements WatchOwner<Connection> {
    */
   end(connection: Connection, ending: Ending): boolean {
     if (!connection.fence(ending)) return false;
-    const isTold = connection !== this.#opening;
-    this.#closer.enqueue(() => this.#finishEnd(connection, ending, isTold));
+    if (connection === this.#opening) this.#finishEnd(connection, false);
+    else this.#closer.enqueue(connection);
     return true;
   }
 
   /**
-   * Ends all of these. Fence first: what follows costs a hundred times as much, and would keep the last one open meanwhile.
+   * Ends all of these that are concerned. Fence first: what follows costs a hundred times as much, and would keep the last
+   * one open meanwhile.
    *
    * @returns how many were not ending already
    */
-  endAll(connections: readonly Connection[], ending: Ending): number {
-    const fenced = connections.filter((connection) => connection.fence(ending));
-    for (const connection of fenced) this.#closer.enqueue(() => this.#finishEnd(connection, ending, true));
+  endAll(
+    connections: Iterable<Connection>,
+    ending: Ending,
+    isConcerned: (connection: Connection) => boolean = isOpen,
+  ): number {
+    const fenced: Connection[] = [];
+    for (const connection of connections)
+      if (isConcerned(connection) && connection.fence(ending)) fenced.push(connection);
+    this.#closer.enqueueAll(fenced);
     return fenced.length;
-  }
-
-  #finishEnd(connection: Connection, ending: Ending, isTold: boolean): void {
-    this.#forget(connection);
-    const code = closeCodeIn(this.#options.closeCodes, ending.close.code);
-    const { correlationId } = connection.handshake;
-    const reason = closeReason(ending.close.word, { retryAfterMs: ending.retryAfterMs, correlationId });
-    this.#attempt(() => connection.writeClose(code, reason));
-    if (isTold) this.#audit(connection, ending.reason, code);
   }
 
   /** Cuts a connection whose peer would not read a Close. @returns false when it was ending already */
   cut(connection: Connection, reason: string): boolean {
-    if (!connection.fence({ close: NO_CLOSE, reason })) return false;
-    this.#closer.enqueue(() => {
-      this.#forget(connection);
-      this.#attempt(() => connection.terminate());
-      this.#audit(connection, reason, NO_CLOSE.code);
-    });
-    return true;
+    return this.end(connection, { close: NO_CLOSE, reason });
+  }
+
+  /** What follows from the fence. A socket that cannot be closed keeps no other from being closed. */
+  #finishEnd(connection: Connection, isTold = true): void {
+    const { close, reason, retryAfterMs } = connection.ending!;
+    const code = closeCodeIn(this.#options.closeCodes, close.code);
+    const { correlationId } = connection.handshake;
+    this.#forget(connection);
+    try {
+      if (close === NO_CLOSE) connection.terminate();
+      else connection.writeClose(code, closeReason(close.word, { retryAfterMs, correlationId }));
+    } catch (error) {
+      this.#options.onError(error);
+    }
+    if (isTold) this.#audit(connection, reason, code);
   }
 
   /** Takes back a connection that nobody has seen: no Close is written and no close is told. */
@@ -273,15 +280,6 @@ export class ConnectionService implements WatchOwner<Connection> {
     if (holdsRights(connection.principal, connection.terms))
       this.#observer?.rightsChanged(connection, change);
     else this.end(connection, RIGHTS_LOST);
-  }
-
-  /** A socket that cannot be closed keeps no other from being closed. */
-  #attempt(close: () => void): void {
-    try {
-      close();
-    } catch (error) {
-      this.#options.onError(error);
-    }
   }
 
   #isLiveAt(connection: Connection, now: number): boolean {

@@ -1,7 +1,7 @@
 import { CLOSE } from '../close-code.js';
 import type { Connection, Ending, Grant } from '../connection.js';
 import type { Principal } from '../principal.js';
-import { entryConcerns } from '../revocation/entry-match.js';
+import { concernTest, entryConcerns } from '../revocation/entry-match.js';
 import { RecentEntries } from '../revocation/recent-entries.js';
 import { isLaterEntry, type RevocationEntry, type RevocationLog } from '../revocation/revocation-log.js';
 import type { ConnectionTable } from './connection-table.js';
@@ -17,8 +17,12 @@ const OVERRUN_RETRY_MS = 10_000;
 /** Who is told of what an entry has done. */
 export interface LogFollowerOwner {
   end(connection: Connection, ending: Ending): boolean;
-  /** Ends all of these: each is fenced before anything else is done about any. */
-  endAll(connections: readonly Connection[], ending: Ending): number;
+  /** Ends those of these that are concerned: each is fenced before anything else is done about any. @returns how many */
+  endAll(
+    connections: Iterable<Connection>,
+    ending: Ending,
+    isConcerned: (connection: Connection) => boolean,
+  ): number;
   /** Its session has other rights; whether the connection has, too, is to be looked at. */
   rightsApplied(connection: Connection, before: Principal): void;
   /** Its user has authenticated again. */
@@ -54,13 +58,12 @@ export class LogFollower {
   /** Applies an entry. @returns how many connections it ended or changed */
   apply(entry: RevocationEntry): number {
     this.#recent.add(entry);
-    const isUnseen = this.#unseenTest(entry);
-    const concerned = this.#candidatesFor(entry).filter(
-      (connection) => connection.isOpen && isUnseen(connection) && entryConcerns(entry, connection),
-    );
+    const isHit = this.#testOf(entry);
+    const candidates = this.#candidatesFor(entry);
     const ending = endingBy(entry);
-    if (ending) this.#owner.endAll(concerned, ending);
-    else for (const connection of concerned) this.#applyTo(connection, entry);
+    if (ending) return this.#owner.endAll(candidates, ending, isHit);
+    const concerned = [...candidates].filter((connection) => connection.isOpen && isHit(connection));
+    for (const connection of concerned) this.#applyTo(connection, entry);
     return concerned.length;
   }
 
@@ -97,19 +100,22 @@ export class LogFollower {
   }
 
   /**
-   * True when the admission was decided without this entry. Ids of two partitions have no order: of an entry of another
-   * partition nobody can tell, so it counts as unseen. But one for everyone stands in the connection's own partition too.
+   * True of a connection that the entry concerns and whose admission was decided without it. Ids of two partitions have no
+   * order: of an entry of another partition nobody can tell, so it counts as unseen. But one for everyone stands in the
+   * connection's own partition too.
    */
-  #unseenTest(entry: RevocationEntry): (connection: Connection) => boolean {
+  #testOf(entry: RevocationEntry): (connection: Connection) => boolean {
+    const isConcerned = concernTest(entry);
+    const isForAll = entry.order.kind === 'everyone';
     // Many connections were decided between the same two entries.
     let seenUpTo: string | undefined;
     let isLater = true;
     return (connection) => {
-      if (entry.partition !== this.#partitionOf(connection)) return entry.order.kind !== 'everyone';
-      if (connection.seenUpTo !== seenUpTo) {
-        seenUpTo = connection.seenUpTo;
-        isLater = isLaterEntry(entry.id, seenUpTo);
-      }
+      if (!isConcerned(connection)) return false;
+      if (entry.partition !== this.#log.partitionOf(connection.grant.userHash)) return !isForAll;
+      if (connection.seenUpTo === seenUpTo) return isLater;
+      seenUpTo = connection.seenUpTo;
+      isLater = isLaterEntry(entry.id, seenUpTo);
       return isLater;
     };
   }
@@ -122,7 +128,7 @@ export class LogFollower {
     this.#owner.end(connection, { ...OVERRUN, retryAfterMs: Math.random() * OVERRUN_RETRY_MS });
   }
 
-  #candidatesFor(entry: RevocationEntry): Connection[] {
+  #candidatesFor(entry: RevocationEntry): Iterable<Connection> {
     const { order } = entry;
     switch (order.kind) {
       case 'session':
@@ -139,7 +145,7 @@ export class LogFollower {
         this.#raiseKeptSession(entry);
         return this.#table.ofUser(order.userHash);
       case 'everyone':
-        return this.#table.all();
+        return this.#table.each();
     }
   }
 

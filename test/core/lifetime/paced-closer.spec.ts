@@ -4,19 +4,29 @@ import { PacedCloser } from '../../../lib/core/lifetime/paced-closer.js';
 /** Each close takes so long, and a turn has a millisecond for them. */
 const CLOSE_MS = 0.1;
 const PER_TURN = 10;
+/** In place of an index: a close that takes long, and one that fails. */
+const SLOW = -1;
+const THROWS = -2;
 
 describe('PacedCloser', () => {
   let now: number;
   let closed: number[];
   let enqueued: number;
-  let closer: PacedCloser;
+  let closer: PacedCloser<number>;
 
   beforeEach(() => {
     vi.useFakeTimers();
     now = 0;
     closed = [];
     enqueued = 0;
-    closer = new PacedCloser(() => now);
+    closer = new PacedCloser(
+      () => now,
+      (index) => {
+        if (index === THROWS) throw new Error('of this one');
+        if (index !== SLOW) closed.push(index);
+        now = Number((now + (index === SLOW ? 10 : CLOSE_MS)).toFixed(1));
+      },
+    );
   });
   afterEach(() => {
     vi.useRealTimers();
@@ -24,13 +34,12 @@ describe('PacedCloser', () => {
 
   /** Enqueues so many more; each, when it is closed, says the how manieth it was. */
   function enqueue(count: number): void {
-    for (const end = enqueued + count; enqueued < end; enqueued += 1) {
-      const index = enqueued;
-      closer.enqueue(() => {
-        closed.push(index);
-        now = Number((now + CLOSE_MS).toFixed(1));
-      });
-    }
+    for (const end = enqueued + count; enqueued < end; enqueued += 1) closer.enqueue(enqueued);
+  }
+
+  function enqueueAll(count: number): void {
+    closer.enqueueAll(Array.from({ length: count }, (_, index) => enqueued + index));
+    enqueued += count;
   }
 
   const nextTurn = (): void => void vi.runOnlyPendingTimers();
@@ -73,8 +82,8 @@ describe('PacedCloser', () => {
 
     it('closes one in a turn that has no time at all', () => {
       enqueue(PER_TURN);
-      closer.enqueue(() => (now += 10));
-      closer.enqueue(() => (now += 10));
+      closer.enqueue(SLOW);
+      closer.enqueue(SLOW);
       nextTurn();
       expect(now).toBe(11);
       nextTurn();
@@ -100,9 +109,7 @@ describe('PacedCloser', () => {
 
     it('goes on behind one that throws', () => {
       enqueue(PER_TURN);
-      closer.enqueue(() => {
-        throw new Error('of this one');
-      });
+      closer.enqueue(THROWS);
       enqueue(1);
       expect(nextTurn).toThrow('of this one');
       nextTurn();
@@ -114,6 +121,42 @@ describe('PacedCloser', () => {
       for (let turn = 0; turn < 10; turn += 1) nextTurn();
       expect(vi.getTimerCount()).toBe(0);
     });
+  });
+
+  describe('enqueueAll', () => {
+    it('closes many as it closes each: while the turn has time, and behind those that wait', () => {
+      enqueueAll(PER_TURN + 5);
+      expect(closed).toHaveLength(PER_TURN);
+      enqueueAll(PER_TURN);
+      enqueue(1);
+      expect(closed).toHaveLength(PER_TURN);
+      nextTurn();
+      expect(closed).toHaveLength(PER_TURN * 2);
+      nextTurn();
+      expect(closed).toEqual(upTo(PER_TURN * 2 + 6));
+    });
+
+    it('does nothing for none', () => {
+      closer.enqueueAll([]);
+      nextTurn();
+      expect(closed).toEqual([]);
+      expect(vi.getTimerCount()).toBe(0);
+    });
+  });
+
+  it('closes what a close enqueues behind the others, and once', () => {
+    const order: number[] = [];
+    const nested: PacedCloser<number> = new PacedCloser(
+      () => now,
+      (index) => {
+        order.push(index);
+        if (index === 0) nested.enqueue(2);
+      },
+    );
+    nested.enqueueAll([0, 1]);
+    expect(order).toEqual([0, 1, 2]);
+    nextTurn();
+    expect(order).toEqual([0, 1, 2]);
   });
 
   describe('flush', () => {

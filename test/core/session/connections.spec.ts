@@ -13,6 +13,7 @@ import {
   sessionOf,
   type CoreHarness,
 } from '../../support/core-harness.js';
+import { interpose } from '../../support/interpose.js';
 
 describe('Connections', () => {
   let core: CoreHarness;
@@ -81,6 +82,25 @@ describe('Connections', () => {
       { event: 'connection_closed', reasonCode: 'try_later', closeCode: 1013, principal: 'u1' },
     ]);
     expect(ofU2.isOpen).toBe(true);
+  });
+
+  it('fences all of a user before it tells the first, whatever that does (SE-02)', () => {
+    const seen: boolean[][] = [];
+    const [first, second] = ofU1.map(record);
+    interpose(ofU1[0]!.transport!, 'close', (close) => (code, reason) => {
+      seen.push(ofU1.map(({ isOpen }) => isOpen));
+      close(code, reason);
+      throw new Error('of this one');
+    });
+    core.audit.subscribe(() => {
+      seen.push(ofU1.map(({ isOpen }) => isOpen));
+    });
+    expect(connections.close({ user: 'u1' })).toBe(2);
+    expect(seen).toEqual([1, 2, 3].map(() => [false, false]));
+    expect([first, second].map((one) => one!.closes.length)).toEqual([1, 1]);
+    expect(core.errors).toMatchObject([{ message: 'of this one' }]);
+    // What was closed is not closed again.
+    expect(connections.close({ user: 'u1' })).toBe(0);
   });
 
   it('refuses a session that is neither id nor token', () => {
