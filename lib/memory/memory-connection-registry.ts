@@ -4,6 +4,7 @@ import type {
   Admitted,
   ConnectionPlace,
   ConnectionRegistry,
+  Place,
   RegisteredPlace,
 } from '../core/session/connection-registry.js';
 import { principalOfSession, type LiveSession } from '../core/session/session.js';
@@ -55,8 +56,12 @@ export class MemoryConnectionRegistry implements ConnectionRegistry {
     return this.#admitted(request, applicant, evicted);
   }
 
-  async release({ id, userHash }: { readonly id: string; readonly userHash: string }): Promise<void> {
+  async release({ id, userHash }: Place): Promise<void> {
     this.#state.connections.delete(userHash, id);
+  }
+
+  async releaseAll(places: readonly Place[]): Promise<void> {
+    for (const { id, userHash } of places) this.#state.connections.delete(userHash, id);
   }
 
   async restore(connections: readonly RegisteredPlace[]): Promise<void> {

@@ -7,26 +7,30 @@ import type {
   Admitted,
   ConnectionPlace,
   ConnectionRegistry,
+  Place,
   RegisteredPlace,
 } from '../core/session/connection-registry.js';
 import type { RevocationEntry, RevocationOrder } from '../core/revocation/revocation-log.js';
 import { principalOfSession } from '../core/session/session.js';
 import type { LogEntry } from './log-entry.js';
 import { RegisteredPlaces } from './registered-places.js';
-import { ReleaseQueue, type Place } from './release-queue.js';
+import { ReleaseQueue } from './release-queue.js';
 import { asList, asText } from './redis-client.js';
 import { emissionOf, type RedisConnection } from './redis-connection.js';
 import { MAX_LOG } from './redis-keys.js';
 import { COMMAND_OPTIONS } from './redis-options.js';
 import { RedisScript, unavailable } from './redis-script.js';
-import { ADDRESS_RATE, ADMIT, CONNECTION_LIST } from './redis-scripts.js';
+import { ADDRESS_RATE, ADMIT, CONNECTION_LIST, RELEASE } from './redis-scripts.js';
 import { readLiveSession } from './session-fields.js';
 import { presentedFields, readTicket } from './ticket-fields.js';
 
 const ADMISSION = new RedisScript(ADMIT);
 const RATE = new RedisScript(ADDRESS_RATE);
 const LIST = new RedisScript(CONNECTION_LIST);
+const RELEASES = new RedisScript(RELEASE);
 const RESTORED_AT_ONCE = 500;
+/** Places that are given back in one command: more would keep other clients of the server waiting. */
+const RELEASED_AT_ONCE = 500;
 /** Registering anew takes its time, but no more than this: a server that has just come back has enough to do. */
 const RESTORED_WITHIN_MS = 1_000;
 const RESTORE_PAUSE_MS = 50;
@@ -49,7 +53,7 @@ export class RedisConnectionRegistry implements ConnectionRegistry {
   readonly #clock: Clock;
   readonly #places: RegisteredPlaces;
   readonly #noteEntry: (entry: LogEntry) => void;
-  readonly #releases = new ReleaseQueue((place) => this.#delete(place));
+  readonly #releases = new ReleaseQueue((places) => this.#deleteAll(places));
 
   /** @param noteEntry called with what an admission has written into the log, before its message comes back */
   constructor(redis: RedisConnection, clock: Clock, noteEntry: (entry: LogEntry) => void) {
@@ -147,14 +151,14 @@ export class RedisConnectionRegistry implements ConnectionRegistry {
     this.#releases.add({ id, userHash });
   }
 
-  /** A place that cannot be given back now is given back later: see {@link upkeep}. */
-  async release({ id, userHash }: Place): Promise<void> {
-    this.#places.delete(id);
-    try {
-      await this.#delete({ id, userHash });
-    } catch {
-      this.#releases.add({ id, userHash });
-    }
+  release(place: Place): Promise<void> {
+    return this.releaseAll([place]);
+  }
+
+  /** What cannot be given back now is given back later: see {@link upkeep}. */
+  async releaseAll(places: readonly Place[]): Promise<void> {
+    for (const { id } of places) this.#places.delete(id);
+    for (const place of await this.#deleteAll(places)) this.#releases.add(place);
   }
 
   /** What is done with each beat: gives back what waits, and renews registrations that would be forgotten. */
@@ -164,8 +168,36 @@ export class RedisConnectionRegistry implements ConnectionRegistry {
     await Promise.all(users.map((userHash) => this.#call('PEXPIRE', this.#keyOf(userHash), REGISTRATION_MS)));
   }
 
-  async #delete({ id, userHash }: Place): Promise<void> {
-    await this.#call('HDEL', this.#keyOf(userHash), id);
+  /** A command for each partition, or for so many places of it. @returns the places that could not be given back */
+  async #deleteAll(places: readonly Place[]): Promise<readonly Place[]> {
+    const slices: Place[][] = [];
+    const slicesOf = new Map<string, Place[]>();
+    for (const place of places) {
+      const partition = this.#redis.partitionOf(place.userHash);
+      const slice = slicesOf.get(partition);
+      if (slice && slice.length < RELEASED_AT_ONCE) {
+        slice.push(place);
+        continue;
+      }
+      const next = [place];
+      slicesOf.set(partition, next);
+      slices.push(next);
+    }
+    const failed = await Promise.all(slices.map((slice) => this.#tryDelete(slice)));
+    return failed.flat();
+  }
+
+  /** @returns the places, when it has failed */
+  async #tryDelete(places: readonly Place[]): Promise<readonly Place[]> {
+    try {
+      const keys = places.map(({ userHash }) => this.#keyOf(userHash));
+      const ids = places.map(({ id }) => id);
+      if (places.length === 1) await this.#call('HDEL', keys[0]!, ids[0]!);
+      else await RELEASES.run(this.#redis.commands, keys, ids);
+      return [];
+    } catch {
+      return places;
+    }
   }
 
   #keyOf(userHash: string): string {

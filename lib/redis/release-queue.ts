@@ -1,19 +1,16 @@
+import type { Place } from '../core/session/connection-registry.js';
+
 const MAX_WAITING = 100_000;
 /** Places that are given back at once: more would keep other clients of the server waiting. */
 const SLICE = 500;
 
-/** A place that a connection has, or may have. */
-export interface Place {
-  readonly id: string;
-  readonly userHash: string;
-}
-
 /** Places to be given back, kept until the store has acknowledged it: one that is forgotten is taken until its node ends. */
 export class ReleaseQueue {
-  readonly #release: (place: Place) => Promise<void>;
+  readonly #release: (places: readonly Place[]) => Promise<readonly Place[]>;
   readonly #waiting = new Map<string, Place>();
 
-  constructor(release: (place: Place) => Promise<void>) {
+  /** @param release resolves with those of the places that could not be given back; never rejects */
+  constructor(release: (places: readonly Place[]) => Promise<readonly Place[]>) {
     this.#release = release;
   }
 
@@ -32,13 +29,9 @@ export class ReleaseQueue {
     const places = [...this.#waiting.values()];
     for (let start = 0; start < places.length; start += SLICE) {
       const slice = places.slice(start, start + SLICE);
-      const results = await Promise.allSettled(
-        slice.map(async (place) => {
-          await this.#release(place);
-          this.#waiting.delete(place.id);
-        }),
-      );
-      if (results.some(({ status }) => status === 'rejected')) return;
+      const failed = new Set(await this.#release(slice));
+      for (const place of slice) if (!failed.has(place)) this.#waiting.delete(place.id);
+      if (failed.size > 0) return;
     }
   }
 }

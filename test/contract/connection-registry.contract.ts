@@ -440,6 +440,32 @@ export function describeConnectionRegistry(name: string, makeStores: MakeStores)
         expect((await admit(byPrincipal(under, userHash), { maxPerUser: 2 })).outcome).toBe('limit');
       });
 
+      it('gives many places back at once, of many users, and no others', async () => {
+        const { connections } = under.stores;
+        const users = Array.from({ length: 6 }, () => newUserHash());
+        const places = await Promise.all(
+          users.flatMap((user) =>
+            [1, 2, 3].map(async () => ({
+              id: (await mustAdmit(byPrincipal(under, user))).connectionId,
+              userHash: user,
+            })),
+          ),
+        );
+        const isKept = (index: number): boolean => index % 3 === 2 || index < 3;
+        await connections.releaseAll([
+          ...places.filter((_, index) => !isKept(index)),
+          { id: newId(), userHash: users[0]! },
+        ]);
+        const left = await Promise.all(users.map((user) => connections.list(user)));
+        expect(
+          left
+            .flat()
+            .map(({ id }) => id)
+            .toSorted(),
+        ).toEqual(places.flatMap(({ id }, index) => (isKept(index) ? [id] : [])).toSorted());
+        await expect(connections.releaseAll([])).resolves.toBeUndefined();
+      });
+
       it('does not mind a connection that never was', async () => {
         await expect(under.stores.connections.release({ id: newId(), userHash })).resolves.toBeUndefined();
         expect(await count()).toBe(0);

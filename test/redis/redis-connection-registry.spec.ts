@@ -111,6 +111,20 @@ describe('RedisConnectionRegistry', () => {
     expect(await ordersIn()).toEqual([nonce]);
   });
 
+  it('gives many places back in a command, and what has failed later (SE-07)', async () => {
+    const node = await startNode({ commandsPort: relay.port });
+    const users = ['ada', 'bob', 'eve'];
+    const opened = await Promise.all(users.map((user) => node.connectPrincipal(user)));
+    const places = opened.map(({ connection: { id, grant } }) => ({ id, userHash: grant.userHash }));
+    const left = async (): Promise<number> =>
+      (await Promise.all(users.map((user) => placesOf(node, user)))).flat().length;
+    relay.swallow();
+    await node.stores.connections.releaseAll(places);
+    expect(await left()).toBe(3);
+    relay.heal();
+    await eventually(async () => (await left()) === 0);
+  });
+
   it('registers many connections anew in slices, and within a second or so (SE-07)', async () => {
     const node = await startNode();
     for (let count = 0; count < 1_100; count += 1) {

@@ -1,13 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { ReleaseQueue, type Place } from '../../lib/redis/release-queue.js';
+import type { Place } from '../../lib/core/session/connection-registry.js';
+import { ReleaseQueue } from '../../lib/redis/release-queue.js';
 
 /** A queue in front of a store that is away for some, and a record of what it was asked. */
 function setUp() {
   const asked: string[] = [];
   const away = new Set<string>();
-  const queue = new ReleaseQueue(async ({ id }: Place) => {
-    asked.push(id);
-    if (away.has(id)) throw new Error('away');
+  const queue = new ReleaseQueue(async (places: readonly Place[]) => {
+    asked.push(...places.map(({ id }) => id));
+    return places.filter(({ id }) => away.has(id));
   });
   const add = (count: number, prefix = 'c'): void => {
     for (let index = 0; index < count; index += 1) queue.add({ id: `${prefix}${index}`, userHash: 'user' });

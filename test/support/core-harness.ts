@@ -456,7 +456,8 @@ export function withAdmissions(
     breaker: stores.breaker,
     connections: {
       admit: (request) => onAdmit(request, () => connections.admit(request)),
-      release: (connection) => connections.release(connection),
+      release: (place) => connections.release(place),
+      releaseAll: (places) => connections.releaseAll(places),
       countOf: (userHash) => connections.countOf(userHash),
       list: (userHash) => connections.list(userHash),
       restore: (places) => connections.restore(places),

@@ -3,6 +3,16 @@ import type { Clock } from '../clock.js';
 /** For how long a turn of the loop may close sockets: a bystander's p99 stays below 5 ms. */
 const TURN_MS = 1;
 
+/** What a closer is built from. */
+export interface PacedCloserOptions<T> {
+  /** Monotonic. */
+  readonly now: Clock;
+  /** Called once for each. What it throws ends the turn and nothing else. */
+  readonly close: (one: T) => void;
+  /** Called behind the closes of a turn: what they have left to do together. */
+  readonly onPause: () => void;
+}
+
 /**
  * Ends many connections without stalling the loop for everybody else: for a while in each of its turns. The connections are
  * fenced before they come here, so that the pace is a courtesy and no delay of the decision.
@@ -10,6 +20,7 @@ const TURN_MS = 1;
 export class PacedCloser<T> {
   readonly #now: Clock;
   readonly #close: (one: T) => void;
+  readonly #onPause: () => void;
   #waiting: T[] = [];
   /** How many at the front of `#waiting` have had their turn. */
   #closed = 0;
@@ -17,13 +28,10 @@ export class PacedCloser<T> {
   #next: NodeJS.Immediate | undefined;
   #turnEndsAt = 0;
 
-  /**
-   * @param now monotonic
-   * @param close called once for each; what it throws ends the turn, and no other's
-   */
-  constructor(now: Clock, close: (one: T) => void) {
+  constructor({ now, close, onPause }: PacedCloserOptions<T>) {
     this.#now = now;
     this.#close = close;
+    this.#onPause = onPause;
   }
 
   /** Closes at once while the turn has time, otherwise in a later one. */
@@ -62,22 +70,18 @@ export class PacedCloser<T> {
     if (this.#closed === this.#waiting.length) return this.#forgetClosed();
     this.#beginTurn();
     // One at least, however slow the clock or the close.
-    this.#closeNext();
-    this.#closeUntil(this.#turnEndsAt);
+    this.#closeUntil(this.#turnEndsAt, 1);
   }
 
-  #closeUntil(end: number): void {
-    while (this.#closed < this.#waiting.length && this.#now() < end) this.#closeNext();
-  }
-
-  #closeNext(): void {
-    const one = this.#waiting[this.#closed]!;
-    this.#closed += 1;
+  #closeUntil(end: number, least = 0): void {
+    const enough = this.#closed + least;
     this.#isClosing = true;
     try {
-      this.#close(one);
+      while (this.#closed < this.#waiting.length && (this.#closed < enough || this.#now() < end))
+        this.#close(this.#waiting[this.#closed++]!);
     } finally {
       this.#isClosing = false;
+      this.#onPause();
     }
   }
 

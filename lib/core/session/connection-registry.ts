@@ -66,10 +66,14 @@ export type AdmissionResult =
   | { readonly outcome: 'rate'; readonly retryAfterMs: number }
   | { readonly outcome: 'late' };
 
-/** A place that a live connection holds. */
-export interface RegisteredPlace {
+/** A place that a connection has, or may have. */
+export interface Place {
   readonly id: string;
   readonly userHash: string;
+}
+
+/** A place that a live connection holds. */
+export interface RegisteredPlace extends Place {
   readonly sessionId: string | undefined;
   /** Unix ms. */
   readonly since: number;
@@ -95,7 +99,9 @@ export interface ConnectionPlace {
 export interface ConnectionRegistry {
   admit(request: AdmissionRequest): Promise<AdmissionResult>;
   /** Gives the place of a connection back. Idempotent; never throws for a connection that is not there. */
-  release(connection: { readonly id: string; readonly userHash: string }): Promise<void>;
+  release(place: Place): Promise<void>;
+  /** The same for many. */
+  releaseAll(places: readonly Place[]): Promise<void>;
   /** Registers what this node holds anew, after the store may have lost it. Counts against no limit. */
   restore(connections: readonly RegisteredPlace[]): Promise<void>;
   /** How many connections a user has, on all nodes. */

@@ -14,6 +14,7 @@ import type { LifetimeDue, WatchOwner } from '../lifetime/socket-watch.js';
 import type { RevocationEntry } from '../revocation/revocation-log.js';
 import type { Stores } from '../stores.js';
 import type { ConnectionObserver } from './connection-observer.js';
+import type { Place } from './connection-registry.js';
 import { ConnectionTable } from './connection-table.js';
 import { LogFollower } from './log-follower.js';
 import { SessionActivity } from './session-activity.js';
@@ -50,13 +51,19 @@ export class ConnectionService implements WatchOwner<Connection> {
   readonly #revalidation: Revalidation;
   readonly #staleMsOf = (userHash: string): number =>
     Math.max(0, this.#options.clock() - this.#options.stores.freshAtOf(userHash));
+  /** Places of connections that have ended in this turn. */
+  #left: Place[] = [];
   /** A connection that nobody has been told of yet: ended now, it is a handshake that is refused, and no close. */
   #opening: Connection | undefined;
   #observer: ConnectionObserver | undefined;
 
   constructor(options: ConnectionServiceOptions) {
     this.#options = options;
-    this.#closer = new PacedCloser(options.monotonic, (connection) => this.#finishEnd(connection));
+    this.#closer = new PacedCloser({
+      now: options.monotonic,
+      close: (connection) => this.#finishEnd(connection),
+      onPause: () => this.#releaseLeft(),
+    });
     this.#activity = new SessionActivity({
       sessions: options.stores.sessions,
       wheel: options.wheel,
@@ -185,7 +192,7 @@ export class ConnectionService implements WatchOwner<Connection> {
    */
   end(connection: Connection, ending: Ending): boolean {
     if (!connection.fence(ending)) return false;
-    if (connection === this.#opening) this.#finishEnd(connection, false);
+    if (connection === this.#opening) this.#finishUntold(connection);
     else this.#closer.enqueue(connection);
     return true;
   }
@@ -218,7 +225,7 @@ export class ConnectionService implements WatchOwner<Connection> {
     const { close, reason, retryAfterMs } = connection.ending!;
     const code = closeCodeIn(this.#options.closeCodes, close.code);
     const { correlationId } = connection.handshake;
-    this.#forget(connection);
+    if (this.#unlist(connection)) this.#left.push(placeOf(connection));
     try {
       if (close === NO_CLOSE) connection.terminate();
       else connection.writeClose(code, closeReason(close.word, { retryAfterMs, correlationId }));
@@ -226,6 +233,20 @@ export class ConnectionService implements WatchOwner<Connection> {
       this.#options.onError(error);
     }
     if (isTold) this.#audit(connection, reason, code);
+  }
+
+  /** A handshake is refused, and no connection ends. */
+  #finishUntold(connection: Connection): void {
+    this.#finishEnd(connection, false);
+    this.#releaseLeft();
+  }
+
+  /** The places of those that have ended together are given back together. */
+  #releaseLeft(): void {
+    if (this.#left.length === 0) return;
+    const places = this.#left;
+    this.#left = [];
+    this.#options.stores.connections.releaseAll(places).catch(this.#options.onError);
   }
 
   /** Takes back a connection that nobody has seen: no Close is written and no close is told. */
@@ -344,13 +365,18 @@ export class ConnectionService implements WatchOwner<Connection> {
   }
 
   #forget(connection: Connection): void {
-    if (!this.#table.remove(connection)) return;
-    connection.watch?.stop();
-    this.#release(connection);
+    if (this.#unlist(connection)) this.#release(connection);
   }
 
-  #release({ id, grant }: Connection): void {
-    this.#options.stores.connections.release({ id, userHash: grant.userHash }).catch(this.#options.onError);
+  /** @returns false when it was not there */
+  #unlist(connection: Connection): boolean {
+    if (!this.#table.remove(connection)) return false;
+    connection.watch?.stop();
+    return true;
+  }
+
+  #release(connection: Connection): void {
+    this.#options.stores.connections.release(placeOf(connection)).catch(this.#options.onError);
   }
 
   #audit(connection: Connection, reasonCode: string, closeCode: number): void {
@@ -371,6 +397,10 @@ export class ConnectionService implements WatchOwner<Connection> {
       sessionId: connection.session?.id,
     });
   }
+}
+
+function placeOf({ id, grant }: Connection): Place {
+  return { id, userHash: grant.userHash };
 }
 
 function isOpen(connection: Connection): boolean {

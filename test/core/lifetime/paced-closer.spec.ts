@@ -11,6 +11,8 @@ const THROWS = -2;
 describe('PacedCloser', () => {
   let now: number;
   let closed: number[];
+  /** How many were closed at each pause. */
+  let closedByPause: number[];
   let enqueued: number;
   let closer: PacedCloser<number>;
 
@@ -18,15 +20,17 @@ describe('PacedCloser', () => {
     vi.useFakeTimers();
     now = 0;
     closed = [];
+    closedByPause = [];
     enqueued = 0;
-    closer = new PacedCloser(
-      () => now,
-      (index) => {
+    closer = new PacedCloser({
+      now: () => now,
+      close: (index) => {
         if (index === THROWS) throw new Error('of this one');
         if (index !== SLOW) closed.push(index);
         now = Number((now + (index === SLOW ? 10 : CLOSE_MS)).toFixed(1));
       },
-    );
+      onPause: () => closedByPause.push(closed.length),
+    });
   });
   afterEach(() => {
     vi.useRealTimers();
@@ -123,6 +127,24 @@ describe('PacedCloser', () => {
     });
   });
 
+  describe('onPause', () => {
+    it('comes once behind the closes of a turn', () => {
+      enqueueAll(PER_TURN * 2 + 5);
+      nextTurn();
+      nextTurn();
+      expect(closedByPause).toEqual([PER_TURN, PER_TURN * 2, PER_TURN * 2 + 5]);
+      nextTurn();
+      enqueueAll(PER_TURN * 2);
+      closer.flush();
+      expect(closedByPause.slice(3)).toEqual([PER_TURN * 3 + 5, PER_TURN * 4 + 5]);
+    });
+
+    it('comes behind a close that throws, too', () => {
+      expect(() => closer.enqueueAll([0, THROWS])).toThrow('of this one');
+      expect(closedByPause).toEqual([1]);
+    });
+  });
+
   describe('enqueueAll', () => {
     it('closes many as it closes each: while the turn has time, and behind those that wait', () => {
       enqueueAll(PER_TURN + 5);
@@ -146,13 +168,14 @@ describe('PacedCloser', () => {
 
   it('closes what a close enqueues behind the others, and once', () => {
     const order: number[] = [];
-    const nested: PacedCloser<number> = new PacedCloser(
-      () => now,
-      (index) => {
+    const nested: PacedCloser<number> = new PacedCloser({
+      now: () => now,
+      close: (index) => {
         order.push(index);
         if (index === 0) nested.enqueue(2);
       },
-    );
+      onPause: () => {},
+    });
     nested.enqueueAll([0, 1]);
     expect(order).toEqual([0, 1, 2]);
     nextTurn();

@@ -314,14 +314,35 @@ describe('ConnectionService', () => {
           const wrapped = withAdmissions(stores, (_, admit) => admit());
           return {
             ...wrapped,
-            connections: { ...wrapped.connections, release: () => Promise.reject(failure) },
+            connections: {
+              ...wrapped.connections,
+              release: () => Promise.reject(failure),
+              releaseAll: () => Promise.reject(failure),
+            },
           };
         },
       });
-      const { connection } = openAlone();
-      expect(core.connections.end(connection, { close: CLOSE.forbidden, reason: 'test' })).toBe(true);
+      const [ended, left] = [openAlone(), openAlone()];
+      expect(core.connections.end(ended.connection, { close: CLOSE.forbidden, reason: 'test' })).toBe(true);
+      core.connections.closed(left.connection, 1001);
       await settle();
-      expect(core.errors).toEqual([failure]);
+      expect(core.errors).toEqual([failure, failure]);
+    });
+
+    it('gives back together the places of those that end together, and of each once (SE-07)', async () => {
+      const asked: string[][] = [];
+      interpose(core.stores.connections, 'releaseAll', (releaseAll) => (places) => {
+        asked.push(places.map(({ id }) => id));
+        return releaseAll(places);
+      });
+      const opened = await Promise.all([login(), login()].map(async (session) => open(await session)));
+      const ids = opened.map(({ connection }) => connection.id);
+      await core.revocations.revoke({ everyone: true });
+      expect(asked).toEqual([ids]);
+      expect(await count()).toBe(0);
+      for (const { connection } of opened) core.connections.closed(connection, 1005);
+      await settle();
+      expect(asked).toEqual([ids]);
     });
   });
 
