@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { PacedCloser } from '../../../lib/core/lifetime/paced-closer.js';
 
-/** Each close takes so long, and a turn has a millisecond for them. */
-const CLOSE_MS = 0.1;
+/** Each close takes so long, and a turn has half a millisecond for them. */
+const CLOSE_MS = 0.05;
 const PER_TURN = 10;
 /** In place of an index: a close that takes long, and one that fails. */
 const SLOW = -1;
@@ -27,7 +27,7 @@ describe('PacedCloser', () => {
       close: (index) => {
         if (index === THROWS) throw new Error('of this one');
         if (index !== SLOW) closed.push(index);
-        now = Number((now + (index === SLOW ? 10 : CLOSE_MS)).toFixed(1));
+        now = Number((now + (index === SLOW ? 10 : CLOSE_MS)).toFixed(2));
       },
       onPause: () => closedByPause.push(closed.length),
     });
@@ -89,9 +89,9 @@ describe('PacedCloser', () => {
       closer.enqueue(SLOW);
       closer.enqueue(SLOW);
       nextTurn();
-      expect(now).toBe(11);
+      expect(now).toBe(10.5);
       nextTurn();
-      expect(now).toBe(21);
+      expect(now).toBe(20.5);
     });
 
     it('closes at once what comes while the turn has time left', () => {
