@@ -107,6 +107,11 @@ export class GuardedSocket extends WebSocket implements ConnectionTransport {
     return (this.#subscriptions ??= new Set());
   }
 
+  /** Nothing more is sent of what its Observables emit. */
+  endSubscriptions(): void {
+    for (const subscription of this.#subscriptions ?? []) subscription.unsubscribe();
+  }
+
   /** Takes the handlers of one more gateway. */
   addTable(table: HandlerTable): void {
     this.tables = this.tables === NO_TABLES ? table.alone : [...this.tables, table];

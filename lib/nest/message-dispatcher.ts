@@ -143,7 +143,7 @@ export class MessageDispatcher implements SocketReceiver {
 
   closed(socket: GuardedSocket, code: number): void {
     const connection = socket[CONNECTION_KEY];
-    for (const subscription of socket.subscriptions) subscription.unsubscribe();
+    socket.endSubscriptions();
     socket.inbox?.clear();
     if (connection) this.#engine.connections.closed(connection, code);
     if (socket.publicConnection) this.#engine.publicConnections.closed(socket.publicConnection);
