@@ -5,16 +5,9 @@ import type { Handshake } from '../core/connection.js';
 import { canonicalIp, isLoopbackIp } from '../core/handshake/client-address.js';
 import type { RawUpgrade } from '../core/handshake/upgrade-request.js';
 
-/** The network socket of a request, with or without TLS. */
-type RequestSocket = Socket &
-  Partial<TLSSocket> & {
-    /** Where Node keeps the address of the peer, once it was asked for it. */
-    _peername?: object | undefined;
-  };
-
 /** What the core reads of an upgrade request. */
 export function rawUpgradeOf(request: IncomingMessage, boundToLoopback: boolean): RawUpgrade {
-  const socket = request.socket as RequestSocket;
+  const socket = request.socket as Socket & Partial<TLSSocket>;
   return {
     method: request.method,
     url: request.url,
@@ -22,18 +15,11 @@ export function rawUpgradeOf(request: IncomingMessage, boundToLoopback: boolean)
     httpVersionMinor: request.httpVersionMinor,
     headers: request.headers,
     rawHeaders: request.rawHeaders,
-    remoteAddress: readRemoteAddress(socket),
+    remoteAddress: socket.remoteAddress,
     boundToLoopback,
     encrypted: socket.encrypted === true,
     certificate: certificateOf(socket),
   };
-}
-
-/** Leaves no trace in the socket, which would last as long as the connection. Node asks the system again for whoever asks next. */
-function readRemoteAddress(socket: RequestSocket): string | undefined {
-  const { remoteAddress } = socket;
-  if (socket._peername) socket._peername = undefined;
-  return remoteAddress;
 }
 
 /** Node has an empty one where the client sent none, and any at all where nobody has verified it. */
