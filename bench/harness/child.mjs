@@ -8,6 +8,8 @@ const LOAD_CORE = 1;
 /** The one that Debian's packages are for: python3-websockets is among them. */
 export const PYTHON = '/usr/bin/python3';
 const CAN_PIN = availableParallelism() > 1 && spawnSync('taskset', ['--version']).status === 0;
+/** Load that never sleeps gives way to what shares its core, such as Redis. */
+const GIVE_WAY = ['nice', '-n', '19'];
 
 /** True when servers and load have a core each, so that they do not push one another about. */
 export const isPinned = CAN_PIN;
@@ -67,12 +69,12 @@ export async function startServer({ file, env = {}, preload }, settings = {}) {
 }
 
 export function startGenerator() {
-  return startLoad('generator.mjs');
+  return startLoad('generator.mjs', CAN_PIN ? GIVE_WAY : []);
 }
 
 /** Starts a process that makes load of another kind. */
-export function startLoad(file) {
-  return new Child(start(`../load/${file}`, LOAD_CORE, {}, []));
+export function startLoad(file, before = []) {
+  return new Child(start(`../load/${file}`, LOAD_CORE, {}, [], before));
 }
 
 /** The command that runs another on the core of the load. */
@@ -85,9 +87,9 @@ function pinTo(core) {
 }
 
 /** What a server logs goes nowhere, but it does log: that is a part of its work. */
-function start(file, core, env, execArgv) {
+function start(file, core, env, execArgv, before = []) {
   const program = file.endsWith('.py') ? [PYTHON] : [process.execPath, ...execArgv];
-  const command = [...pinTo(core), ...program, fileURLToPath(new URL(file, import.meta.url))];
+  const command = [...pinTo(core), ...before, ...program, fileURLToPath(new URL(file, import.meta.url))];
   return spawn(command[0], command.slice(1), {
     env: { ...process.env, NO_COLOR: '1', ...env },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],

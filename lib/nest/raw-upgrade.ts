@@ -37,9 +37,9 @@ export function stripRequest(request: IncomingMessage, handshake: Handshake): vo
   const { path, query, protocol } = handshake;
   request.url = query === '' ? path : `${path}?${query}`;
   const name = 'sec-websocket-protocol';
-  if (request.headers[name] === undefined) return;
-  if (protocol === '') delete request.headers[name];
-  else request.headers[name] = protocol;
+  if (protocol !== '') request.headers[name] = protocol;
+  // To delete what is not there makes all other headers slow to read.
+  else if (request.headers[name] !== undefined) delete request.headers[name];
   let isFirst = true;
   for (let index = 0; index < request.rawHeaders.length; index += 2) {
     if (request.rawHeaders[index]!.toLowerCase() !== name) continue;

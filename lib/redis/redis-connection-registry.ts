@@ -53,7 +53,7 @@ export class RedisConnectionRegistry implements ConnectionRegistry {
   readonly #clock: Clock;
   readonly #places: RegisteredPlaces;
   readonly #noteEntry: (entry: LogEntry) => void;
-  readonly #releases = new ReleaseQueue((places) => this.#deleteAll(places));
+  readonly #releases = new ReleaseQueue((places) => this.#deleteEach(places));
 
   /** @param noteEntry called with what an admission has written into the log, before its message comes back */
   constructor(redis: RedisConnection, clock: Clock, noteEntry: (entry: LogEntry) => void) {
@@ -185,6 +185,11 @@ export class RedisConnectionRegistry implements ConnectionRegistry {
     }
     const failed = await Promise.all(slices.map((slice) => this.#tryDelete(slice)));
     return failed.flat();
+  }
+
+  /** One by one: what keeps one from being given back, or keeps them from being given back together, keeps no other. */
+  async #deleteEach(places: readonly Place[]): Promise<readonly Place[]> {
+    return (await Promise.all(places.map((place) => this.#tryDelete([place])))).flat();
   }
 
   /** @returns the places, when it has failed */

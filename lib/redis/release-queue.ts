@@ -24,14 +24,14 @@ export class ReleaseQueue {
     if (this.#waiting.size > MAX_WAITING) this.#waiting.delete(this.#waiting.keys().next().value!);
   }
 
-  /** Gives back what waits, in slices, until one fails. */
+  /** Gives back what waits, in slices, until the whole of one fails: the store is away then. */
   async flush(): Promise<void> {
     const places = [...this.#waiting.values()];
     for (let start = 0; start < places.length; start += SLICE) {
       const slice = places.slice(start, start + SLICE);
       const failed = new Set(await this.#release(slice));
       for (const place of slice) if (!failed.has(place)) this.#waiting.delete(place.id);
-      if (failed.size > 0) return;
+      if (failed.size === slice.length) return;
     }
   }
 }

@@ -125,6 +125,18 @@ describe('RedisConnectionRegistry', () => {
     await eventually(async () => (await left()) === 0);
   });
 
+  it('keeps nobody from giving a place back whose user has a key of another kind (SE-07)', async () => {
+    const node = await startNode();
+    const users = ['ada', 'bob', 'eve'];
+    const opened = await Promise.all(users.map((user) => node.connectPrincipal(user)));
+    await admin.set(`ws:{0}:c:${node.hashOf('ada')}`, 'something else');
+    const places = opened.map(({ connection: { id, grant } }) => ({ id, userHash: grant.userHash }));
+    await node.stores.connections.releaseAll(places);
+    await eventually(
+      async () => [...(await placesOf(node, 'bob')), ...(await placesOf(node, 'eve'))].length === 0,
+    );
+  });
+
   it('registers many connections anew in slices, and within a second or so (SE-07)', async () => {
     const node = await startNode();
     for (let count = 0; count < 1_100; count += 1) {

@@ -28,10 +28,19 @@ describe('ReleaseQueue', () => {
     expect(queue.size).toBe(0);
   });
 
-  it('asks in slices, and no more once one has failed', async () => {
+  it('goes on behind a place that cannot be given back', async () => {
     const { asked, away, queue, add } = setUp();
     add(1_200);
     away.add('c0');
+    await queue.flush();
+    expect(asked).toHaveLength(1_200);
+    expect(queue.size).toBe(1);
+  });
+
+  it('asks in slices, and no more once the whole of one has failed', async () => {
+    const { asked, away, queue, add } = setUp();
+    add(1_200);
+    for (let index = 0; index < 500; index += 1) away.add(`c${index}`);
     await queue.flush();
     expect(asked).toHaveLength(500);
     away.clear();

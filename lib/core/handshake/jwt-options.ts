@@ -77,6 +77,8 @@ export interface ResolvedJwtOptions {
 
 /** The longest `kid` that is looked up (requirement JW-04). */
 export const MAX_KID_LENGTH = 128;
+/** A media type, or the end of one. */
+const TOKEN_TYPE = /^[\x21-\x7e]+$/;
 
 const KNOWN_KEYS = [
   'secret',
@@ -142,8 +144,8 @@ function resolveIssuer(given: JwtOptions, production: boolean, problems: OptionP
     'jwt.types',
     group.types,
     ['at+jwt', 'JWT'],
-    (type) => type.length > 0,
-    'token types',
+    (type) => TOKEN_TYPE.test(type),
+    'token types in printable ASCII',
   );
   if (types.length === 0)
     problems.report('option "jwt.types" is empty, so that every token would be refused');

@@ -3,7 +3,7 @@ import type { Clock } from '../clock.js';
 /**
  * For how long a turn of the loop may close sockets. What the closes of the turns before bring back, as the peers answer,
  * takes two or three times as long and is in no closer's hands. With less than this the turns themselves begin to cost; with
- * twice as much bystanders wait half as long again, and the last Close comes sooner by a sixth at most.
+ * twice as much bystanders wait longer by a sixth or a third, and the last Close comes sooner by a sixth at most.
  */
 const TURN_MS = 0.5;
 
@@ -54,12 +54,16 @@ export class PacedCloser<T> {
   flush(): void {
     clearImmediate(this.#next);
     this.#next = undefined;
-    this.#closeUntil(Infinity);
-    this.#forgetClosed();
+    try {
+      this.#closeUntil(Infinity);
+    } finally {
+      if (this.#closed === this.#waiting.length) this.#forgetClosed();
+      else this.#beginTurn();
+    }
   }
 
   #run(): void {
-    if (this.#isClosing) return;
+    if (this.#isClosing || this.#closed === this.#waiting.length) return;
     if (this.#next === undefined) this.#beginTurn();
     this.#closeUntil(this.#turnEndsAt);
   }

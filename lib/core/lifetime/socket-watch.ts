@@ -74,7 +74,7 @@ export class SocketWatch<S extends WatchedSocket = WatchedSocket> implements Dea
   readonly #settings: WatchSettings;
   readonly #socket: S;
   readonly #owner: WatchOwner<S>;
-  /** Monotonic ms, by the clock of the wheel. Rounded up, as ages are rounded down: nothing comes early. */
+  /** Monotonic ms, by the clock of the wheel. Rounded up, as ages are rounded down: nothing comes early by a millisecond. */
   readonly #openedAt: number;
   /** By the wall clock. */
   #credentialEndsAt: Age;

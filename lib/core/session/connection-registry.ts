@@ -33,7 +33,7 @@ export interface AdmissionRequest {
   readonly touch: boolean;
   /**
    * The connect rate of the client's address prefix, shared by all nodes; `key` is of `throttleKey()`. It is the rate that
-   * `ThrottleStore.take` counts under that key. Left out where it was counted before.
+   * `ThrottleStore.take` counts under that key. Left out where it was counted before, or the node is alone.
    */
   readonly rate:
     | { readonly key: string; readonly limit: number; readonly windowMs: number; readonly burst: number }

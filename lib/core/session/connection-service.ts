@@ -206,7 +206,7 @@ export class ConnectionService implements WatchOwner<Connection> {
   endAll(
     connections: Iterable<Connection>,
     ending: Ending,
-    isConcerned: (connection: Connection) => boolean = isOpen,
+    isConcerned: (connection: Connection) => boolean = () => true,
   ): number {
     const fenced: Connection[] = [];
     for (const connection of connections)
@@ -347,10 +347,8 @@ export class ConnectionService implements WatchOwner<Connection> {
   }
 
   #applyVerdict(sessionId: string, remainingMs: number | null): void {
-    for (const connection of this.ofSession(sessionId)) {
-      if (remainingMs === null) this.end(connection, EXPIRED);
-      else this.#extend(connection, remainingMs);
-    }
+    if (remainingMs === null) this.endAll(this.ofSession(sessionId), EXPIRED);
+    else for (const connection of this.ofSession(sessionId)) this.#extend(connection, remainingMs);
   }
 
   #extend(connection: Connection, idleLeftMs: number): void {

@@ -331,9 +331,10 @@ describe('resolveJwtOptions', () => {
       expect(problemsOf({ types: [] })).toEqual([
         'option "jwt.types" is empty, so that every token would be refused',
       ]);
-      expect(problemsOf({ types: [''] })[0]).toBe(
-        'option "jwt.types" must be a list of token types; "" is none',
-      );
+      for (const type of ['', 'jeton-privé', 'at jwt'])
+        expect(problemsOf({ types: [type] })[0]).toBe(
+          `option "jwt.types" must be a list of token types in printable ASCII; "${type}" is none`,
+        );
     });
 
     it('keeps the tolerance within a minute (JW-06)', () => {

@@ -182,6 +182,12 @@ describe('PacedCloser', () => {
     expect(order).toEqual([0, 1, 2]);
   });
 
+  it('begins no turn for nobody', () => {
+    closer.enqueueAll([]);
+    expect(vi.getTimerCount()).toBe(0);
+    expect(closedByPause).toEqual([]);
+  });
+
   describe('flush', () => {
     it('closes what is left, now and once', () => {
       enqueue(PER_TURN * 3);
@@ -204,6 +210,17 @@ describe('PacedCloser', () => {
     it('does nothing when nothing waits', () => {
       closer.flush();
       expect(closed).toEqual([]);
+    });
+
+    it('leaves those behind one that fails to the next turn', () => {
+      closer.enqueueAll([SLOW, 0, THROWS, 1, 2]);
+      expect(() => closer.flush()).toThrow('of this one');
+      expect(closed).toEqual([0]);
+      nextTurn();
+      expect(closed).toEqual([0, 1, 2]);
+      expect(vi.getTimerCount()).toBe(1);
+      nextTurn();
+      expect(vi.getTimerCount()).toBe(0);
     });
   });
 });
