@@ -41,6 +41,8 @@ export interface Ending {
   /** For the audit log. */
   readonly reason: string;
   readonly retryAfterMs?: number;
+  /** In its place where many end together: each is told a time of its own, up to this. */
+  readonly retryWithinMs?: number;
 }
 
 /** What a credential made of a connection: at admission, and again at each refresh. */

@@ -327,11 +327,8 @@ export class WsAuthEngine {
       this.#watchFreshness();
       const { graceMs } = this.options.storeOutage;
       if (this.clock() - this.stores.freshAt <= graceMs) return;
-      for (const connection of this.connections.local()) {
-        if (connection.staleMs <= graceMs) continue;
-        const retryAfterMs = Math.random() * OUTAGE_RETRY_MS;
-        this.connections.end(connection, { close: CLOSE.tryLater, reason: 'store_outage', retryAfterMs });
-      }
+      const ending = { close: CLOSE.tryLater, reason: 'store_outage', retryWithinMs: OUTAGE_RETRY_MS };
+      this.connections.endAll(this.connections.local(), ending, ({ staleMs }) => staleMs > graceMs);
     });
   }
 

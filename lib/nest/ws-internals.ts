@@ -30,9 +30,10 @@ export interface WsSender {
 /**
  * Makes it free to end a stream again. ws ends its receiver and the network socket two and three times over on every close,
  * and each time Node builds an error with its stack, which nobody is given: a twentieth of what a handshake and its end cost.
+ * A stream that somebody has given an `end` of its own keeps that.
  */
 export function endOnce(stream: Writable): void {
-  stream.end = endUnlessEnded;
+  if (!Object.hasOwn(stream, 'end')) stream.end = endUnlessEnded;
 }
 
 function endUnlessEnded(this: Writable, ...args: unknown[]): Writable {

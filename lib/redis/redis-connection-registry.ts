@@ -14,7 +14,7 @@ import type { RevocationEntry, RevocationOrder } from '../core/revocation/revoca
 import { principalOfSession } from '../core/session/session.js';
 import type { LogEntry } from './log-entry.js';
 import { RegisteredPlaces } from './registered-places.js';
-import { ReleaseQueue } from './release-queue.js';
+import { RELEASED_AT_ONCE, ReleaseQueue } from './release-queue.js';
 import { asList, asText } from './redis-client.js';
 import { emissionOf, type RedisConnection } from './redis-connection.js';
 import { MAX_LOG } from './redis-keys.js';
@@ -29,8 +29,6 @@ const RATE = new RedisScript(ADDRESS_RATE);
 const LIST = new RedisScript(CONNECTION_LIST);
 const RELEASES = new RedisScript(RELEASE);
 const RESTORED_AT_ONCE = 500;
-/** Places that are given back in one command: more would keep other clients of the server waiting. */
-const RELEASED_AT_ONCE = 500;
 /** Registering anew takes its time, but no more than this: a server that has just come back has enough to do. */
 const RESTORED_WITHIN_MS = 1_000;
 const RESTORE_PAUSE_MS = 50;

@@ -2,7 +2,7 @@ import type { Place } from '../core/session/connection-registry.js';
 
 const MAX_WAITING = 100_000;
 /** Places that are given back at once: more would keep other clients of the server waiting. */
-const SLICE = 500;
+export const RELEASED_AT_ONCE = 500;
 
 /** Places to be given back, kept until the store has acknowledged it: one that is forgotten is taken until its node ends. */
 export class ReleaseQueue {
@@ -27,8 +27,8 @@ export class ReleaseQueue {
   /** Gives back what waits, in slices, until the whole of one fails: the store is away then. */
   async flush(): Promise<void> {
     const places = [...this.#waiting.values()];
-    for (let start = 0; start < places.length; start += SLICE) {
-      const slice = places.slice(start, start + SLICE);
+    for (let start = 0; start < places.length; start += RELEASED_AT_ONCE) {
+      const slice = places.slice(start, start + RELEASED_AT_ONCE);
       const failed = new Set(await this.#release(slice));
       for (const place of slice) if (!failed.has(place)) this.#waiting.delete(place.id);
       if (failed.size === slice.length) return;

@@ -102,6 +102,18 @@ async function waysIn(gateway: Type, parts: Partial<TestAppParts> = {}) {
   return waysOf(test);
 }
 
+/** Serves an application, and counts the handlers that need no pipeline in it. */
+async function countDirect(app: INestApplication): Promise<number> {
+  app.useWebSocketAdapter(new WsAuthAdapter(app));
+  await app.listen(0, '127.0.0.1');
+  try {
+    const engine = app.get(WS_AUTH_ENGINE);
+    return findDirectHandlers(app.get(ModulesContainer), app.get(ApplicationConfig), engine).size;
+  } finally {
+    await app.close();
+  }
+}
+
 /** A gateway with one handler `a`, and a decorator on the class. */
 function gatewayWith(...decorators: ClassDecorator[]): Type {
   class OneGateway {
@@ -251,18 +263,7 @@ describe('a handler has its pipeline', () => {
       .useValue(yes)
       .compile();
     const app = module.createNestApplication();
-    app.useWebSocketAdapter(new WsAuthAdapter(app));
-    await app.listen(0, '127.0.0.1');
-    try {
-      const found = findDirectHandlers(
-        app.get(ModulesContainer),
-        app.get(ApplicationConfig),
-        app.get(WS_AUTH_ENGINE),
-      );
-      expect(found.size).toBe(0);
-    } finally {
-      await app.close();
-    }
+    expect(await countDirect(app)).toBe(0);
   });
 
   it.each([
@@ -281,18 +282,7 @@ describe('a handler has its pipeline', () => {
     const instanceDecorator = (instance: unknown): unknown =>
       instance instanceof WsAuthGuard ? change(instance) : instance;
     const app = await NestFactory.create(RootModule, { logger: false, instrument: { instanceDecorator } });
-    app.useWebSocketAdapter(new WsAuthAdapter(app));
-    await app.listen(0, '127.0.0.1');
-    try {
-      const found = findDirectHandlers(
-        app.get(ModulesContainer),
-        app.get(ApplicationConfig),
-        app.get(WS_AUTH_ENGINE),
-      );
-      expect(found.size).toBe(0);
-    } finally {
-      await app.close();
-    }
+    expect(await countDirect(app)).toBe(0);
   });
 
   it('when the application reads frames by a parser of its own: all that came together are read before the first is handled', async () => {

@@ -77,6 +77,14 @@ describe('a stream that is ended again and again', () => {
     await new Promise((resolve) => stream.once('finish', resolve));
   });
 
+  it('keeps an end that somebody has given it', () => {
+    const end = vi.fn();
+    const stream = Object.assign(new PassThrough(), { end });
+    endOnce(stream);
+    stream.end();
+    expect(end).toHaveBeenCalledTimes(1);
+  });
+
   it('does what else it was asked for: a last chunk, and a callback', async () => {
     const stream = new PassThrough();
     endOnce(stream);

@@ -1,20 +1,18 @@
 import type { AuditLog } from '../audit/audit-log.js';
-import { eventOfEnding } from '../audit/event-of-ending.js';
 import type { Clock } from '../clock.js';
-import { CLOSE, closeCodeIn, closeReason, NO_CLOSE, type CloseCodeScheme } from '../close-code.js';
+import { CLOSE, NO_CLOSE, type CloseCodeScheme } from '../close-code.js';
 import { holdsRights } from '../authorization/authorization-rules.js';
 import { rightsChange } from '../authorization/rights-change.js';
 import { Connection, type ConnectionTerms, type Ending, type Grant, type Handshake } from '../connection.js';
 import type { Principal } from '../principal.js';
 import type { DeadlineWheel } from '../lifetime/deadline-wheel.js';
 import type { Lifetime } from '../lifetime/lifetime.js';
-import { PacedCloser } from '../lifetime/paced-closer.js';
 import { credentialToCheck, Revalidation } from '../lifetime/revalidation.js';
 import type { LifetimeDue, WatchOwner } from '../lifetime/socket-watch.js';
 import type { RevocationEntry } from '../revocation/revocation-log.js';
 import type { Stores } from '../stores.js';
+import { ConnectionEnds } from './connection-ends.js';
 import type { ConnectionObserver } from './connection-observer.js';
-import type { Place } from './connection-registry.js';
 import { ConnectionTable } from './connection-table.js';
 import { LogFollower } from './log-follower.js';
 import { SessionActivity } from './session-activity.js';
@@ -46,24 +44,20 @@ export class ConnectionService implements WatchOwner<Connection> {
   readonly #options: ConnectionServiceOptions;
   readonly #table = new ConnectionTable();
   readonly #follower: LogFollower;
-  readonly #closer: PacedCloser<Connection>;
+  readonly #ends: ConnectionEnds;
   readonly #activity: SessionActivity;
   readonly #revalidation: Revalidation;
   readonly #staleMsOf = (userHash: string): number =>
     Math.max(0, this.#options.clock() - this.#options.stores.freshAtOf(userHash));
-  /** Places of connections that have ended in this turn. */
-  #left: Place[] = [];
   /** A connection that nobody has been told of yet: ended now, it is a handshake that is refused, and no close. */
   #opening: Connection | undefined;
   #observer: ConnectionObserver | undefined;
 
   constructor(options: ConnectionServiceOptions) {
     this.#options = options;
-    this.#closer = new PacedCloser({
-      now: options.monotonic,
-      close: (connection) => this.#finishEnd(connection),
-      onPause: () => this.#releaseLeft(),
-    });
+    const { stores, audit, monotonic, closeCodes, onError } = options;
+    const registry = stores.connections;
+    this.#ends = new ConnectionEnds({ table: this.#table, registry, audit, monotonic, closeCodes, onError });
     this.#activity = new SessionActivity({
       sessions: options.stores.sessions,
       wheel: options.wheel,
@@ -151,7 +145,7 @@ export class ConnectionService implements WatchOwner<Connection> {
    * connection that has ended meanwhile, the place that the store gave it again is given back.
    */
   renew(connection: Connection, grant: Grant, logTail: string, idleLeftMs: number | undefined): void {
-    if (!this.isLive(connection)) return this.#release(connection);
+    if (!this.isLive(connection)) return this.#ends.release(connection);
     const { authTime } = connection;
     const isShorter = grant.expiresAt < connection.grant.expiresAt;
     if (isShorter) this.#follower.takeProof(connection, grant, logTail);
@@ -192,8 +186,8 @@ export class ConnectionService implements WatchOwner<Connection> {
    */
   end(connection: Connection, ending: Ending): boolean {
     if (!connection.fence(ending)) return false;
-    if (connection === this.#opening) this.#finishUntold(connection);
-    else this.#closer.enqueue(connection);
+    if (connection === this.#opening) this.#ends.addUntold(connection);
+    else this.#ends.add(connection);
     return true;
   }
 
@@ -211,7 +205,7 @@ export class ConnectionService implements WatchOwner<Connection> {
     const fenced: Connection[] = [];
     for (const connection of connections)
       if (isConcerned(connection) && connection.fence(ending)) fenced.push(connection);
-    this.#closer.enqueueAll(fenced);
+    this.#ends.addAll(fenced);
     return fenced.length;
   }
 
@@ -220,47 +214,18 @@ export class ConnectionService implements WatchOwner<Connection> {
     return this.end(connection, { close: NO_CLOSE, reason });
   }
 
-  /** What follows from the fence. A socket that cannot be closed keeps no other from being closed. */
-  #finishEnd(connection: Connection, isTold = true): void {
-    const { close, reason, retryAfterMs } = connection.ending!;
-    const code = closeCodeIn(this.#options.closeCodes, close.code);
-    const { correlationId } = connection.handshake;
-    if (this.#unlist(connection)) this.#left.push(placeOf(connection));
-    try {
-      if (close === NO_CLOSE) connection.terminate();
-      else connection.writeClose(code, closeReason(close.word, { retryAfterMs, correlationId }));
-    } catch (error) {
-      this.#options.onError(error);
-    }
-    if (isTold) this.#audit(connection, reason, code);
-  }
-
-  /** A handshake is refused, and no connection ends. */
-  #finishUntold(connection: Connection): void {
-    this.#finishEnd(connection, false);
-    this.#releaseLeft();
-  }
-
-  /** The places of those that have ended together are given back together. */
-  #releaseLeft(): void {
-    if (this.#left.length === 0) return;
-    const places = this.#left;
-    this.#left = [];
-    this.#options.stores.connections.releaseAll(places).catch(this.#options.onError);
-  }
-
   /** Takes back a connection that nobody has seen: no Close is written and no close is told. */
   withdraw(connection: Connection): void {
     connection.markClosed();
-    this.#forget(connection);
+    this.#ends.forget(connection);
   }
 
   /** The socket of a connection is gone. Harmless when that was told before. */
   closed(connection: Connection, code: number): void {
     const wasOpen = connection.isOpen;
     if (!connection.markClosed()) return;
-    this.#forget(connection);
-    if (wasOpen) this.#audit(connection, 'client_left', code);
+    this.#ends.forget(connection);
+    if (wasOpen) this.#ends.tell(connection, 'client_left', code);
   }
 
   /** Applies an entry of the revocation log to this node. @returns how many connections it ended or changed */
@@ -270,7 +235,7 @@ export class ConnectionService implements WatchOwner<Connection> {
 
   /** Does what is still waiting for its turn. */
   flushCloses(): void {
-    this.#closer.flush();
+    this.#ends.flush();
   }
 
   /** The store has lost what it knew, or some of it: registers what lives here anew, and asks about all of it. */
@@ -361,44 +326,6 @@ export class ConnectionService implements WatchOwner<Connection> {
     connection.tellsNextUse = isTold;
     if (!isTold) this.#activity.markUsed(connection.session!.id, Infinity);
   }
-
-  #forget(connection: Connection): void {
-    if (this.#unlist(connection)) this.#release(connection);
-  }
-
-  /** @returns false when it was not there */
-  #unlist(connection: Connection): boolean {
-    if (!this.#table.remove(connection)) return false;
-    connection.watch?.stop();
-    return true;
-  }
-
-  #release(connection: Connection): void {
-    this.#options.stores.connections.release(placeOf(connection)).catch(this.#options.onError);
-  }
-
-  #audit(connection: Connection, reasonCode: string, closeCode: number): void {
-    const { id, handshake } = connection;
-    this.#options.audit.record({
-      event: eventOfEnding(reasonCode),
-      outcome: 'closed',
-      reasonCode,
-      closeCode,
-      connectionId: id,
-      correlationId: handshake.correlationId,
-      ip: handshake.address,
-      ipSource: handshake.addressSource,
-      origin: handshake.origin,
-      path: handshake.path,
-      method: connection.credential,
-      principal: connection.principal.id,
-      sessionId: connection.session?.id,
-    });
-  }
-}
-
-function placeOf({ id, grant }: Connection): Place {
-  return { id, userHash: grant.userHash };
 }
 
 function isOpen(connection: Connection): boolean {

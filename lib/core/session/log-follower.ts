@@ -8,11 +8,14 @@ import type { ConnectionTable } from './connection-table.js';
 import type { Session } from './session.js';
 
 const REVOKED: Ending = { close: CLOSE.revoked, reason: 'revoked' };
-const OVERRUN: Ending = { close: CLOSE.tryLater, reason: 'revocation_log_overrun' };
-const REPLACED: Ending = { close: CLOSE.replaced, reason: 'replaced' };
-
 /** Clients that a fault of this node sends away come back spread over this time. */
 const OVERRUN_RETRY_MS = 10_000;
+const OVERRUN: Ending = {
+  close: CLOSE.tryLater,
+  reason: 'revocation_log_overrun',
+  retryWithinMs: OVERRUN_RETRY_MS,
+};
+const REPLACED: Ending = { close: CLOSE.replaced, reason: 'replaced' };
 
 /** Who is told of what an entry has done. */
 export interface LogFollowerOwner {
@@ -125,7 +128,7 @@ export class LogFollower {
   }
 
   #endOverrun(connection: Connection): void {
-    this.#owner.end(connection, { ...OVERRUN, retryAfterMs: Math.random() * OVERRUN_RETRY_MS });
+    this.#owner.end(connection, OVERRUN);
   }
 
   #candidatesFor(entry: RevocationEntry): Iterable<Connection> {

@@ -271,6 +271,32 @@ describe('ConnectionService', () => {
       expect(stalls[Math.floor(stalls.length * 0.99)]).toBeLessThan(100);
     });
 
+    it('fences all sockets of a session that has ended before it tells of the first (SE-02)', async () => {
+      const session = await login();
+      const opened = [await open(session), await open(session)];
+      const openWhenTold: number[] = [];
+      core.audit.subscribe(({ outcome }) => {
+        if (outcome === 'closed')
+          openWhenTold.push(opened.filter(({ connection }) => connection.isOpen).length);
+      });
+      core.stores.sessions.touch = (ids: readonly unknown[]) => Promise.resolve(ids.map(() => null));
+      core.connections.mayReceive(opened[0]!.connection);
+      for (let minute = 0; minute < 30 && openWhenTold.length < 2; minute += 1) await core.advance(MINUTE_MS);
+      expect(openWhenTold).toEqual([0, 0]);
+    });
+
+    it('tells each of many a time of its own to come back', () => {
+      const opened = Array.from({ length: 50 }, () => openAlone());
+      const ending = { close: CLOSE.tryLater, reason: 'store_outage', retryWithinMs: 10_000 };
+      const connections = opened.map(({ connection }) => connection);
+      expect(core.connections.endAll(connections, ending, ({ id }) => id !== connections[0]!.id)).toBe(49);
+      core.connections.flushCloses();
+      const reasons = opened.flatMap(({ closes }) => closes.map(({ reason }) => reason));
+      const times = reasons.map((reason) => Number(/^try_later;retry=(\d+);/.exec(reason)![1]));
+      expect(new Set(times).size).toBeGreaterThan(40);
+      expect(Math.max(...times)).toBeLessThanOrEqual(10_000);
+    });
+
     it('fences all of a revocation before it does anything else about any, and tells of each in its turn (SE-02)', async () => {
       const opened = Array.from({ length: 200 }, () => openAlone());
       const openWhenTold: number[] = [];
